@@ -1,0 +1,95 @@
+# Every need has one command: `make help` lists them.
+# FULL=1 runs `bench` and `faults` in full size, PYTHON=... chooses the interpreter of the environment.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PY := $(BIN)/python
+STAMP := .venv/.complete
+
+# Where it is set, every start would compile all modules again: Feast then takes half as long again to import.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Without a wheel folder of their own, installations take torch from the index of its CPU builds.
+ifneq ($(origin UV_FIND_LINKS), undefined)
+else ifdef PIP_FIND_LINKS
+UV_FIND_LINKS := $(PIP_FIND_LINKS)
+endif
+ifdef UV_FIND_LINKS
+export UV_FIND_LINKS
+else
+UV_TORCH_BACKEND ?= cpu
+export UV_TORCH_BACKEND
+endif
+
+.PHONY: help setup demo test check fmt lint types settings bench faults lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the environment in .venv (instant when nothing changed)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(PY) -m pip install --quiet uv==0.13.9
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps -e .
+	touch $@
+
+test: setup ## run every test
+	$(PY) -m pytest
+
+check: lint types test ## everything that has to hold before a commit
+
+lint: setup ## rules, formatting, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: setup ## mypy, strict, over product and tests
+	$(BIN)/mypy
+
+fmt: setup ## format, and repair what ruff can repair
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+settings: setup ## write docs/settings.md anew from core/settings.py
+	$(PY) docs/generate_settings.py
+
+bench: setup ## measure ratios and limits (FULL=1: all sizes)
+	@set -e; for script in benchmarks/[a-z]*.py; do \
+		echo "== $$script"; FULL=$(FULL) OPENBLAS_NUM_THREADS=1 $(PY) $$script; \
+	done
+
+faults: setup ## kill, corrupt and starve it, then compare digests (FULL=1: hundreds of kills)
+	FULL=$(FULL) $(PY) -m pytest tests/faults
+
+# Without the upgrade the lock's own "torch==2.13.0" would choose the build that brings gigabytes of CUDA.
+lock: setup ## resolve the pinned dependencies into requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --no-header --python-version 3.11 --extra dev \
+		--upgrade-package torch pyproject.toml --output-file requirements.lock
+	sed -i 's/^\(torch==[^+]*\)+cpu/\1/' requirements.lock
+
+clean: ## remove the environment, the demo and every cache
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------------------------------------------------------
+# The demonstration: an invented company's Slack export and handbook, then four questions. The first asks as anybody, who
+# finds files only; then somebody from the workspace; the last two ask the same, outside of a private channel and in it.
+
+EMPLOYEE := T05LQ8R2PNK/U05LQUZN7GK
+MEMBER := T05LQ8R2PNK/U05LQF8E1HC
+
+demo: export THREADWISE_DATA_DIR := .demo
+demo: setup ## read an invented company's Slack export and handbook, and search them
+	rm -rf .demo
+	$(BIN)/threadwise ingest demo/slack-export --source pennock-slack
+	$(BIN)/threadwise ingest demo/handbook --source pennock-handbook
+	$(BIN)/threadwise search "What do I get per mile when I use my own car?" --top-k 2
+	$(BIN)/threadwise search "How do my visitors get onto the guest wifi?" --top-k 2 --as $(EMPLOYEE)
+	$(BIN)/threadwise search "Where is the company moving to?" --top-k 2 --as $(EMPLOYEE)
+	$(BIN)/threadwise search "Where is the company moving to?" --top-k 2 --as $(MEMBER)
+# ---------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,80 @@
+"""What the command line prints. Text from documents reaches no terminal with what could steer it."""
+
+import json
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.words import Passage
+    from ingest.pipeline import IngestReport
+    from retrieval.retriever import Ranking
+
+WIDTH = 100
+SNIPPET = 600
+# Control characters but tab and line feed, what turns text around (Unicode's Bidi_Control), Unicode's own line
+# ends, and halves of characters, which no stream can be written with.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def json_text(value: object) -> str:
+    """One line of JSON. What `clean` would drop is escaped: a program reads it, a terminal does not obey it."""
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def ingest_text(report: "IngestReport", source: str) -> str:
+    """Summarise a run: documents, chunks, and the ledger that accounts for every item."""
+    documents = (
+        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{report.removed} removed, {report.quarantined} quarantined"
+    )
+    buckets = ", ".join(f"{bucket} {items}" for bucket, items in sorted(report.buckets.items())) or "nothing"
+    return (
+        f"{one_line(source)}: {report.state} in {report.seconds:.1f} s\n"
+        f"  documents  {documents}\n"
+        f"  chunks     {report.chunks} written, {report.embedded} embedded\n"
+        f"  ledger     {sum(report.buckets.values())} items: {buckets}"
+    )
+
+
+def quarantine_text(rows: list[tuple[str, str, str]]) -> str:
+    """List what could not be taken and why, the first twenty."""
+    lines = [f"  {one_line(place)}: {code}: {one_line(reason)}" for place, code, reason in rows[:20]]
+    more = [f"  … and {len(rows) - 20} more"] if len(rows) > 20 else []  # noqa: PLR2004
+    return "\n".join(["Quarantined:", *lines, *more])
+
+
+def ranking_text(ranking: "Ranking") -> str:
+    """Show ranked passages: score, title, address, text."""
+    if not ranking.passages:
+        return "Nothing that you may read answers this."
+    shown = [_passage_text(place, passage) for place, passage in enumerate(ranking.passages, 1)]
+    return "\n\n".join([*shown, f"{len(shown)} passages in {ranking.took_ms:.0f} ms"])
+
+
+def table_text(title: str, figures: Mapping[str, object]) -> str:
+    """Align names and figures."""
+    width = max(len(name) for name in figures)
+    lines = [f"  {name:<{width}}  {value}" for name, value in figures.items()]
+    return "\n".join([one_line(title), *lines])
+
+
+def clean(text: str) -> str:
+    """Drop what could steer a terminal or turn text around."""
+    return _STEERING.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """Cleaned text that cannot pretend to be another line of the output."""
+    return " ".join(clean(text).split())
+
+
+def _passage_text(place: int, passage: "Passage") -> str:
+    text = clean(passage.text)
+    snippet = text if len(text) <= SNIPPET else text[:SNIPPET].rsplit(" ", 1)[0] + " …"
+    body = "\n".join(
+        textwrap.fill(line, WIDTH, initial_indent="   ", subsequent_indent="   ") for line in snippet.splitlines()
+    )
+    address = f"{one_line(passage.source)} · {one_line(passage.uri)}"
+    return f"{place}. {one_line(passage.title)}  [{passage.score:.3f}]\n   {address}\n{body}"

@@ -1,0 +1,269 @@
+"""The commit of one document: its version, chunks, vectors, signals and change rows, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import and_, bindparam, insert, select, update
+
+from core import tables as t
+from core.catalog.audiences import audience_id
+from core.catalog.feeds import BATCH
+from core.catalog.sequence import record_changes, take
+from core.catalog.signals import put_signal_rows, signal_row
+from core.catalog.upsert import insert_missing, upsert
+from core.database import Session
+from core.words import OPEN_FROM, OPEN_TO, Chunk, Document, Instant, document_id_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What planning compares a document with. `live` is false once it was removed."""
+
+    content_sha: str
+    blob_sha: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """A document's new state, cut and embedded. `vectors` are those that were not stored yet, by text hash."""
+
+    document: Document
+    blob_sha: str
+    chunks: Sequence[Chunk] = ()
+    vectors: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a document goes: the source, the run that brings it, the generation and space it is written for."""
+
+    source_id: int
+    source: str
+    run_id: str
+    generation_id: int
+    space_id: str
+
+
+def known_documents(session: Session, source_id: int) -> dict[str, Known]:
+    """Every document the catalogue has of one source, by external id."""
+    c = t.document.c
+    rows = session.execute(
+        select(c.external_id, c.content_sha, c.blob_sha, c.version_id).where(c.source_id == source_id)
+    )
+    return {row[0]: Known(content_sha=row[1], blob_sha=row[2], live=row[3] is not None) for row in rows}
+
+
+def known_document(session: Session, source: str, external_id: str) -> Known | None:
+    """One document as the catalogue has it now."""
+    c = t.document.c
+    row = session.execute(
+        select(c.content_sha, c.blob_sha, c.version_id).where(c.id == document_id_of(source, external_id))
+    ).first()
+    return None if row is None else Known(content_sha=row[0], blob_sha=row[1], live=row[2] is not None)
+
+
+def cached_texts(session: Session, space_id: str, text_shas: Sequence[str]) -> frozenset[str]:
+    """Those of these texts whose vectors are stored already."""
+    found: set[str] = set()
+    for start in range(0, len(text_shas), BATCH):
+        where = and_(t.embedding.c.space_id == space_id, t.embedding.c.text_sha.in_(text_shas[start : start + BATCH]))
+        found.update(row[0] for row in session.execute(select(t.embedding.c.text_sha).where(where)))
+    return frozenset(found)
+
+
+def commit_versions(session: Session, target: Target, batch: Sequence[NewVersion], *, now: Instant) -> None:
+    """Make these states the live ones; their older versions' chunks leave the live engines with it.
+
+    One statement for each table, however many documents share the transaction.
+    """
+    if not batch:
+        return
+    numbers = [document_id_of(target.source, new.document.external_id) for new in batch]
+    retired = _retire(session, target, dict(zip(numbers, batch, strict=True)), now)
+    touched = [
+        sorted({*retired.get(number, ()), *(c.id for c in new.chunks)})
+        for number, new in zip(numbers, batch, strict=True)
+    ]
+    # A version is numbered by the last change of its commit; a document without chunks takes a number too.
+    places = [max(1, len(chunk_ids)) for chunk_ids in touched]
+    first = take(session, sum(places))
+    versions = [first + end - 1 for end in accumulate(places)]
+    documents = _document_rows(session, target, batch, now)
+    upsert(
+        session,
+        t.document,
+        [row | {"version_id": number} for row, number in zip(documents, versions, strict=True)],
+    )
+    session.execute(
+        insert(t.version),
+        [_version_row(target, new, number, now) for new, number in zip(batch, versions, strict=True)],
+    )
+    changes = _change_rows(touched, places, first)
+    _put_chunks(session, target, batch, versions=versions, changes=dict(changes), now=now)
+    record_changes(session, target.generation_id, changes)
+    _put_signals(session, target, batch, versions, now)
+
+
+def commit_metadata(session: Session, target: Target, batch: Sequence[NewVersion], *, now: Instant) -> None:
+    """Store new audiences or signals of documents whose content did not change: no version, no embedding."""
+    if not batch:
+        return
+    rows = _document_rows(session, target, batch, now)
+    d = t.document.c
+    numbers = [row["id"] for row in rows]
+    before = dict(session.execute(select(d.id, d.audience_id).where(d.id.in_(numbers))).all())
+    moved = [row["id"] for row in rows if row["audience_id"] != before[row["id"]]]
+    chunk_ids = [chunk_id for chunk_id, *_ in _live_chunks(session, target.generation_id, moved)]
+    first = take(session, len(chunk_ids) + len(rows))
+    record_changes(session, target.generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
+    upsert(session, t.document, rows)
+    _put_signals(session, target, batch, [first + len(chunk_ids) + n for n in range(len(rows))], now)
+
+
+def commit_removals(session: Session, target: Target, external_ids: Sequence[str], *, now: Instant) -> None:
+    """Hide documents that their source no longer has. Their history stays; from this commit on nobody reads them."""
+    if not external_ids:
+        return
+    numbers = [document_id_of(target.source, external_id) for external_id in external_ids]
+    gone = update(t.document).where(t.document.c.id.in_(numbers))
+    session.execute(gone.values(version_id=None, recorded_at=now))
+    retired = _retire(session, target, dict.fromkeys(numbers), now)
+    chunk_ids = sorted(chunk_id for ids in retired.values() for chunk_id in ids)
+    first = take(session, max(1, len(chunk_ids)))
+    record_changes(session, target.generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
+
+
+def _document_rows(session: Session, target: Target, batch: Sequence[NewVersion], now: Instant) -> list[dict[str, Any]]:
+    audiences = {key: audience_id(session, key) for key in sorted({new.document.audience for new in batch})}
+    return [
+        {
+            "id": document_id_of(target.source, new.document.external_id),
+            "source_id": target.source_id,
+            "external_id": new.document.external_id,
+            "kind": new.document.kind,
+            "title": new.document.title,
+            "uri": new.document.uri,
+            "audience_id": audiences[new.document.audience],
+            "content_sha": new.document.content_sha,
+            "blob_sha": new.blob_sha,
+            "recorded_at": now,
+        }
+        for new in batch
+    ]
+
+
+def _version_row(target: Target, new: NewVersion, number: int, now: Instant) -> dict[str, Any]:
+    document = new.document
+    return {
+        "id": number,
+        "document_id": document_id_of(target.source, document.external_id),
+        "content_sha": document.content_sha,
+        "blob_sha": new.blob_sha,
+        "valid_from": document.valid_from or _newest(document) or OPEN_FROM,
+        "recorded_at": now,
+        "run_id": target.run_id,
+    }
+
+
+def _change_rows(touched: Sequence[Sequence[str]], places: Sequence[int], first: int) -> list[tuple[str, int]]:
+    """(chunk id, change number), each document's chunks within the numbers that were taken for it."""
+    starts = [first, *(first + end for end in accumulate(places))]
+    return [
+        (chunk_id, start + place)
+        for start, chunk_ids in zip(starts, touched, strict=False)
+        for place, chunk_id in enumerate(chunk_ids)
+    ]
+
+
+def _newest(document: Document) -> Instant | None:
+    return max((block.at for block in document.blocks if block.at is not None), default=None)
+
+
+def _retire(
+    session: Session, target: Target, successors: Mapping[str, NewVersion | None], now: Instant
+) -> dict[str, list[str]]:
+    """End the validity of the documents' live chunks; returns their ids by document id."""
+    ended, retired = [], defaultdict(list)
+    for chunk_id, document_id, text_sha, valid_from in _live_chunks(session, target.generation_id, list(successors)):
+        new = successors[document_id]
+        standing = {(chunk.text_sha, chunk.valid_from) for chunk in new.chunks} if new else set()
+        at = (_newest(new.document) if new else None) or now
+        # What the new version repeats word for word was replaced, not ended: its interval becomes empty.
+        end = valid_from if (text_sha, valid_from) in standing else max(valid_from, at)
+        ended.append({"ended_chunk": chunk_id, "ended_at": end})
+        retired[document_id].append(chunk_id)
+    if ended:
+        one = (t.chunk.c.generation_id == target.generation_id) & (t.chunk.c.id == bindparam("ended_chunk"))
+        session.execute(update(t.chunk).where(one).values(live=False, valid_to=bindparam("ended_at")), ended)
+    return retired
+
+
+def _live_chunks(session: Session, generation_id: int, document_ids: Sequence[str]) -> list[Any]:
+    c = t.chunk.c
+    mine = and_(c.document_id.in_(document_ids), c.generation_id == generation_id, c.live)
+    columns = (c.id, c.document_id, c.text_sha, c.valid_from)
+    return list(session.execute(select(*columns).where(mine).order_by(c.id)))
+
+
+def _put_chunks(
+    session: Session,
+    target: Target,
+    batch: Sequence[NewVersion],
+    *,
+    versions: Sequence[int],
+    changes: Mapping[str, int],
+    now: Instant,
+) -> None:
+    rows: list[dict[str, Any]] = []
+    vectors: dict[str, bytes] = {}
+    for new, version in zip(batch, versions, strict=True):
+        place = {
+            "generation_id": target.generation_id,
+            "document_id": document_id_of(target.source, new.document.external_id),
+            "version_id": version,
+            "recorded_at": now,
+        }
+        rows += [_chunk_row(chunk, changes[chunk.id]) | place for chunk in new.chunks]
+        vectors |= new.vectors
+    if rows:
+        upsert(session, t.chunk, rows)
+    made = [{"text_sha": sha, "space_id": target.space_id, "vector": raw} for sha, raw in sorted(vectors.items())]
+    insert_missing(session, t.embedding, made)
+
+
+def _chunk_row(chunk: Chunk, row_version: int) -> dict[str, Any]:
+    return {
+        "id": chunk.id,
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "context": chunk.context,
+        "text_sha": chunk.text_sha,
+        "start": chunk.start,
+        "end": chunk.end,
+        "anchor": chunk.anchor,
+        "author": chunk.author,
+        "valid_from": chunk.valid_from,
+        "valid_to": OPEN_TO,
+        "live": True,
+        "row_version": row_version,
+    }
+
+
+def _put_signals(
+    session: Session, target: Target, batch: Sequence[NewVersion], versions: Sequence[int], now: Instant
+) -> None:
+    rows = [
+        signal_row(
+            document_id_of(target.source, new.document.external_id),
+            new.document.signals,
+            length=sum(len(block.text) for block in new.document.blocks),
+            recorded_at=now,
+            row_version=version,
+        )
+        for new, version in zip(batch, versions, strict=True)
+    ]
+    put_signal_rows(session, rows)

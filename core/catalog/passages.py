@@ -1,0 +1,102 @@
+"""The read barrier: the only way by which text leaves the catalogue towards a reader."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, select, tuple_
+
+from core import tables as t
+from core.catalog.audiences import own_principals, readable_audiences
+from core.database import Session
+from core.words import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """The principals somebody has now. `unrestricted` is for evaluation and maintenance by the installation's owner."""
+
+    principals: tuple[str, ...]
+    unrestricted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chunk that its reader may read: where it stands, without its text."""
+
+    chunk_id: str
+    document_id: str
+    ordinal: int
+    text_sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A chunk that its reader may read, with its text and where it comes from."""
+
+    chunk_id: str
+    document_id: str
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    anchor: str
+    external_id: str
+    title: str
+    uri: str
+    kind: str
+    source: str
+
+
+def readable_places(
+    session: Session, generation_id: int, reader: Reader, at: Instant, chunk_ids: Sequence[str]
+) -> dict[str, Place]:
+    """Of these chunks, those that are live, valid at `at` and readable; by chunk id, in one statement."""
+    values = _barrier_values(generation_id, reader, at) | {"chunk_ids": chunk_ids}
+    rows = session.execute(_places(unrestricted=reader.unrestricted), values).all()
+    return {row[0]: Place(*row) for row in rows}
+
+
+def readable_passages(
+    session: Session, generation_id: int, reader: Reader, at: Instant, places: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], PassageRow]:
+    """The chunks at (document id, ordinal) that pass the same barrier, hits and neighbours alike, with their text."""
+    values = _barrier_values(generation_id, reader, at) | {"places": sorted(set(places))}
+    rows = session.execute(_texts(unrestricted=reader.unrestricted), values).all()
+    return {(row[1], row[2]): PassageRow(*row) for row in rows}
+
+
+# Building these statements would take longer than running them.
+
+
+@cache
+def _places(*, unrestricted: bool) -> Select[Any]:
+    c = t.chunk.c
+    wanted = c.id.in_(bindparam("chunk_ids", expanding=True))
+    return _behind_barrier(select(c.id, c.document_id, c.ordinal, c.text_sha), unrestricted=unrestricted).where(wanted)
+
+
+@cache
+def _texts(*, unrestricted: bool) -> Select[Any]:
+    c, d = t.chunk.c, t.document.c
+    columns = (c.id, c.document_id, c.ordinal, c.start, c.end, c.text, c.anchor, d.external_id, d.title, d.uri, d.kind)
+    wanted = tuple_(c.document_id, c.ordinal).in_(bindparam("places", expanding=True))
+    statement = _behind_barrier(select(*columns, t.source.c.name), unrestricted=unrestricted)
+    return statement.join(t.source, t.source.c.id == d.source_id).where(wanted)
+
+
+def _behind_barrier(statement: Select[Any], *, unrestricted: bool) -> Select[Any]:
+    c, d = t.chunk.c, t.document.c
+    guarded = statement.join_from(t.chunk, t.document, and_(d.id == c.document_id, d.version_id == c.version_id)).where(
+        c.generation_id == bindparam("generation_id"),
+        c.live,
+        c.valid_from <= bindparam("at"),
+        c.valid_to > bindparam("at"),
+    )
+    return guarded if unrestricted else guarded.where(d.audience_id.in_(readable_audiences()))
+
+
+def _barrier_values(generation_id: int, reader: Reader, at: Instant) -> dict[str, Any]:
+    values: dict[str, Any] = {"generation_id": generation_id, "at": at}
+    return values if reader.unrestricted else values | {"principals": own_principals(reader.principals)}

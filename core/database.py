@@ -1,0 +1,141 @@
+"""Opening the catalogue's database and running transactions in it, on SQLite and on PostgreSQL alike."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from core.errors import DatabaseUnavailableError, SchemaTooNewError
+
+Session = Connection
+"""One open transaction. Catalogue queries take it and never commit it."""
+
+HEAD = "0001"
+"""The newest schema revision; a test compares it with the migrations."""
+
+BUSY_TIMEOUT_MS = 60_000
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    "PRAGMA cache_size=-32768",
+    "PRAGMA mmap_size=1073741824",
+)
+
+
+class Database:
+    """The catalogue's database. Thread-safe; the schema is brought up to date when it is opened."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # Threads of one process queue here instead of polling SQLite's file lock.
+        self._writer = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that sees one state of the database throughout."""
+        with self._connected() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that may write: committed on leaving, rolled back on any error."""
+        with self._writer, self._connected() as connection:
+            connection.execution_options(immediate=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            connection = self.engine.connect()
+        except OperationalError as error:
+            raise DatabaseUnavailableError(
+                f"The database cannot be opened: {error.orig}.",
+                hint="Check THREADWISE_DATABASE_URL and THREADWISE_DATA_DIR.",
+            ) from error
+        with connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to `HEAD`. Alembic is imported only when there is something to do."""
+        revision = self._revision()
+        if revision == HEAD:
+            return
+        if revision is not None and revision > HEAD:
+            raise SchemaTooNewError(
+                f"The database is at schema {revision}, this Threadwise knows {HEAD}.",
+                hint="Install the newer Threadwise, or point THREADWISE_DATA_DIR at another folder.",
+            )
+        with self.write() as session:
+            # Two processes may start on an empty folder: the second waits here and finds the work done.
+            if not self.is_sqlite:
+                session.execute(text("SELECT pg_advisory_xact_lock(7482901)"))
+            _upgrade(session)
+
+    def _revision(self) -> str | None:
+        with self.read() as session:
+            if not inspect(session).has_table("alembic_version"):
+                return None
+            return session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+    def close(self) -> None:
+        """Return every connection."""
+        self.engine.dispose()
+
+
+def _upgrade(session: Session) -> None:
+    from alembic import command  # noqa: PLC0415 - a third of a second that a current database does not need
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = session
+    command.upgrade(config, "head")
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise DatabaseUnavailableError(
+            "The database URL cannot be understood.", hint="Use sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            _make_folder(Path(parsed.database).parent)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailableError(
+            f"The data folder {folder} cannot be made: {error.strerror}.", hint="Set THREADWISE_DATA_DIR."
+        ) from error
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own object
+    connection.isolation_level = None  # this module begins transactions itself
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later would not wait for the lock but fail.
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,105 @@
+"""Every setting, its default and its environment variable. The only reader of the environment.
+
+A variable reads `THREADWISE_<SECTION>__<FIELD>`, for example `THREADWISE_RETRIEVAL__TOP_K=8`. Constructors
+receive their own section, never the whole.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import InvalidSettingError
+
+
+class Section(BaseModel):
+    """A frozen group of settings; an unknown name is an error, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbeddingSettings(Section):
+    """Which model turns text into vectors, and how much of the machine it may use."""
+
+    model: str = Field(
+        "minilm", description="`minilm` (bundled, ONNX int8) or any sentence-transformers model id or folder"
+    )
+    threads: int = Field(1, ge=1, le=64, description="threads inside one embedding call")
+    cache_dir: Path = Field(Path.home() / ".cache" / "threadwise", description="where prepared models are kept")
+
+
+class IngestSettings(Section):
+    """How documents are cut and how hard ingestion works."""
+
+    chunk_tokens: int = Field(256, ge=32, le=8192, description="upper bound; the embedder's own limit wins when lower")
+    overlap_tokens: int = Field(20, ge=0, le=512, description="tokens repeated when one block has to be split")
+    sitting_gap_minutes: int = Field(60, ge=1, description="a pause this long starts a new sitting of loose messages")
+    workers: int = Field(2, ge=1, le=64, description="documents worked on at once, one embedding session each")
+    lease_seconds: float = Field(30.0, gt=0, description="a claim not renewed for this long may be taken over")
+    max_attempts: int = Field(3, ge=1, le=100, description="tries before a document is quarantined")
+    max_file_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="larger files are quarantined unread")
+
+
+class IndexSettings(Section):
+    """The shape of the vector index, see docs/decisions."""
+
+    kind: Literal["flat", "hnsw", "ivf"] = Field(
+        "flat", description="flat is exact; hnsw and ivf trade recall for speed"
+    )
+    hnsw_m: int = Field(16, ge=4, le=128, description="links of a node")
+    hnsw_ef_construction: int = Field(200, ge=8, description="candidates while building: quality against time")
+    hnsw_ef_search: int = Field(128, ge=1, description="candidates while searching: recall against time")
+    ivf_nlist: int = Field(128, ge=1, description="lists; each needs 39 vectors, else the index stays flat")
+    ivf_nprobe: int = Field(10, ge=1, description="lists that a search reads: recall against time")
+    threads: int = Field(1, ge=1, le=64, description="OpenMP threads of one search")
+
+
+class RetrievalSettings(Section):
+    """How a question becomes ranked passages."""
+
+    top_k: int = Field(5, ge=1, le=100, description="passages returned unless the request says otherwise")
+    pool: int = Field(100, ge=1, le=2000, description="candidates from each engine, whatever top_k is")
+    fusion: Literal["convex", "rrf"] = Field("convex", description="how dense and lexical scores become one")
+    dense_weight: float = Field(0.65, ge=0.0, le=1.0, description="share of the dense score in convex fusion")
+    rrf_k: int = Field(60, ge=1, description="the constant of reciprocal rank fusion")
+    mmr_lambda: float = Field(0.95, ge=0.0, le=1.0, description="1 = relevance order, 0 = most diverse")
+    mmr_candidates: int = Field(
+        50, ge=1, le=2000, description="best candidates among which MMR chooses, at least top_k"
+    )
+    duplicate_similarity: float = Field(0.98, gt=0.0, le=1.0, description="cosine from which two chunks are one")
+    recency_weight: float = Field(0.03, ge=0.0, le=1.0, description="what a conversation of today gains, of 1.0")
+    reaction_weight: float = Field(0.02, ge=0.0, le=1.0, description="what many reactions gain, of 1.0")
+    recency_half_life_days: float = Field(180.0, gt=0.0, description="after so many days half of the gain is left")
+    neighbours: int = Field(1, ge=0, le=5, description="chunks before and after a hit that are merged into its passage")
+
+
+class Settings(BaseSettings):
+    """All settings of one installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="THREADWISE_", env_nested_delimiter="__", frozen=True, extra="ignore", env_file=None
+    )
+
+    data_dir: Path = Field(Path("data"), description="catalogue, blobs and engines live here")
+    database_url: str = Field("", description="empty = SQLite in the data folder; else postgresql+psycopg://…")
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
+    retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database to open: the one that was set, or the data folder's own."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'threadwise.sqlite3'}"
+
+
+def load_settings(data_dir: Path | None = None) -> Settings:
+    """Read the settings from the environment; raises `InvalidSettingError` that names the variable."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "THREADWISE_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise InvalidSettingError(f"{name}: {first['msg']}.", hint="See docs/settings.md.") from error
+    return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})

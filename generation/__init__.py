@@ -1,0 +1,1 @@
+"""Passages become a verified, cited answer. Its parts arrive with the language model."""

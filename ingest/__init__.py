@@ -1,0 +1,1 @@
+"""Sources to documents to chunks to committed versions. Retrieval and generation do not know it."""

@@ -1,0 +1,156 @@
+"""Slack's conversations as documents: a thread is one, and loose messages between two pauses are one sitting."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from core.words import Block, Bucket, Document, Instant, Signals
+from ingest.items import Entry, Found, Item, Skipped
+from ingest.markup import one_line
+
+SITTING_MESSAGES = 40  # a sitting that never pauses is cut here, so that an edit re-reads a page and not a month
+TITLE_CHARACTERS = 80
+MINUTE = 60_000_000
+
+Permalink = Callable[[str, str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A channel, private channel or direct message: where it lies in the export and who may read it."""
+
+    id: str
+    folder: str
+    label: str
+    audience: tuple[str, ...]
+    direct: bool = False
+    official: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message, rendered. `ts` is Slack's own with six decimals; `thread_ts` is empty outside threads."""
+
+    ts: str
+    at: Instant
+    speaker: str
+    text: str
+    thread_ts: str = ""
+    author: str = ""
+    edited: bool = False
+    broadcast: bool = False
+    reactions: int = 0
+    resolved: bool = False
+
+
+def documents_of(
+    conversation: Conversation, messages: Iterable[Message], *, gap_minutes: int, permalink: Permalink
+) -> Iterator[Item]:
+    """Every message of one conversation, in exactly one entry each; threads first, then sittings, oldest first."""
+    kept, repeated = _without_repeats(messages)
+    if repeated:
+        yield Skipped(
+            tuple(Entry(conversation.folder, message.ts, "duplicate", "same_message") for message in repeated)
+        )
+    roots = {message.thread_ts for message in kept if message.thread_ts}
+    threads: dict[str, list[Message]] = {root: [] for root in sorted(roots)}
+    top: list[Message] = []
+    for message in kept:
+        thread = message.thread_ts or message.ts
+        if thread in threads:
+            threads[thread].append(message)
+        if message.ts == thread:
+            top.append(message)
+    for root, replies in threads.items():
+        yield _found(_thread(conversation, root, replies, permalink), conversation, replies)
+    for sitting in _sittings(top, roots, gap_minutes * MINUTE):
+        yield _found(_sitting(conversation, sitting, permalink), conversation, sitting)
+
+
+def _without_repeats(messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
+    """Messages by time without repeats, and the repeats: a time given twice, a reply's copy for the channel."""
+    kept: list[Message] = []
+    repeated: list[Message] = []
+    # Of two with the same time the one that belongs to the thread, and then the edited one, is the better.
+    ordered = sorted(messages, key=lambda message: (message.at, message.broadcast, not message.edited))
+    said = {(message.thread_ts, message.author, message.text) for message in ordered if not message.broadcast}
+    for message in ordered:
+        again = bool(kept) and kept[-1].ts == message.ts
+        copied = message.broadcast and (message.thread_ts, message.author, message.text) in said
+        (repeated if again or copied else kept).append(message)
+    return kept, repeated
+
+
+def _sittings(top: Sequence[Message], roots: set[str], gap: int) -> Iterator[list[Message]]:
+    """Loose messages without a pause between them.
+
+    Roots of threads count as talk and as places: a loose message that later gets a reply leaves its sitting, and
+    every other sitting stays what it was.
+    """
+    current: list[Message] = []
+    size, last = 0, Instant(0)
+    for message in top:
+        if message.at - last > gap or size >= SITTING_MESSAGES:
+            if current:
+                yield current
+            current, size = [], 0
+        if message.ts not in roots:
+            current.append(message)
+        size += 1
+        last = message.at
+    if current:
+        yield current
+
+
+def _thread(conversation: Conversation, root: str, messages: Sequence[Message], permalink: Permalink) -> Document:
+    first = messages[0]
+    rooted = first.ts == root
+    return Document(
+        external_id=f"{conversation.id}:{root}",
+        kind="thread",
+        title=_title(conversation, first),
+        uri=permalink(conversation.id, root),
+        audience=conversation.audience,
+        blocks=tuple(map(_block, messages)),
+        author=first.speaker if rooted else "",
+        context=conversation.label,
+        signals=_signals(conversation, messages, replies=len(messages) - rooted, resolved=rooted and first.resolved),
+    )
+
+
+def _sitting(conversation: Conversation, messages: Sequence[Message], permalink: Permalink) -> Document:
+    first = messages[0]
+    return Document(
+        external_id=f"{conversation.id}:{first.ts}",
+        kind="sitting",
+        title=_title(conversation, first),
+        uri=permalink(conversation.id, first.ts),
+        audience=conversation.audience,
+        blocks=tuple(map(_block, messages)),
+        context=conversation.label,
+        signals=_signals(conversation, messages, replies=0, resolved=False),
+    )
+
+
+def _title(conversation: Conversation, first: Message) -> str:
+    return f"{conversation.label}: {one_line(first.text, TITLE_CHARACTERS)}"
+
+
+def _block(message: Message) -> Block:
+    name = f"{message.speaker} (edited)" if message.edited else message.speaker
+    return Block(text=f"{name}: {message.text}", anchor=message.ts, at=message.at, speaker=message.speaker)
+
+
+def _signals(conversation: Conversation, messages: Sequence[Message], *, replies: int, resolved: bool) -> Signals:
+    return Signals(
+        last_activity=messages[-1].at,
+        replies=replies,
+        reactions=sum(message.reactions for message in messages),
+        people=len({message.author for message in messages}),
+        resolved=resolved,
+        official=conversation.official,
+    )
+
+
+def _found(document: Document, conversation: Conversation, messages: Sequence[Message]) -> Found:
+    bucket: Bucket = "merged" if len(messages) > 1 else "indexed"
+    return Found(document, tuple(Entry(conversation.folder, message.ts, bucket, document.kind) for message in messages))

@@ -1,0 +1,79 @@
+"""What can go wrong while a source is opened and read.
+
+The first group ends a run before it begins. The second refuses one file, line or entry, and the run goes on.
+"""
+
+from core.errors import ThreadwiseError
+
+
+class SourceNotFoundError(ThreadwiseError):
+    """The path of the source does not exist."""
+
+    code = "source_not_found"
+
+
+class SourceUnreadableError(ThreadwiseError):
+    """The source exists and cannot be read as a whole."""
+
+    code = "source_unreadable"
+
+
+class UnknownKindError(ThreadwiseError):
+    """No kind of source of that name exists, or none recognises the path."""
+
+    code = "unknown_kind"
+
+
+class EmptyAudienceError(ThreadwiseError):
+    """An audience without principals would hide every document from everybody."""
+
+    code = "empty_audience"
+
+
+class RefusedError(ThreadwiseError):
+    """One file, line or entry of a source cannot be used; everything else can."""
+
+    code = "refused"
+
+
+class EntryUnreadableError(RefusedError):
+    """The bytes cannot be had: damaged, encrypted, vanished or forbidden."""
+
+    code = "unreadable"
+
+
+class FileTooLargeError(RefusedError):
+    """The entry is larger than `ingest.max_file_bytes`."""
+
+    code = "file_too_large"
+
+
+class OutsideSourceError(RefusedError):
+    """A link leads out of the folder that was given as the source."""
+
+    code = "outside_source"
+
+
+class NotUtf8Error(RefusedError):
+    """The text is not UTF-8."""
+
+    code = "not_utf8"
+
+
+class BrokenJsonError(RefusedError):
+    """The entry is not the JSON that its place calls for."""
+
+    code = "broken_json"
+
+
+class SourceBusyError(ThreadwiseError):
+    """Another process is ingesting the same source."""
+
+    code = "source_busy"
+    retryable = True
+
+
+class RunSupersededError(ThreadwiseError):
+    """A newer run of the same source took over; this one wrote nothing that the newer one does not have."""
+
+    code = "run_superseded"

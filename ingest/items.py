@@ -1,0 +1,66 @@
+"""What a source hands over: documents, what it left out and what it had to refuse, and the lines of its ledger."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.words import Bucket, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger: what became of one message (Slack), file or corpus line."""
+
+    channel: str
+    item: str
+    bucket: Bucket
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document, with one entry for each message or file that went into it."""
+
+    document: Document
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What reaches no document, each with its reason."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A place that could not be read; `code` is stable. A day file holds no countable message, so no entries."""
+
+    place: str
+    code: str
+    reason: str
+    entries: tuple[Entry, ...] = ()
+
+
+Item = Found | Skipped | Refused
+
+
+class Source(Protocol):
+    """Where documents come from. Reading twice gives the same items in the same order."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind, as `--kind` takes it."""
+
+    @property
+    def workspace(self) -> str | None:
+        """The workspace principal that its documents belong to, None where there is no workspace."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the bytes and names that `read` would use and the options that shape its result."""
+
+    def read(self) -> Iterator[Item]:
+        """Stream everything in a stable order; what is broken is refused by itself and never ends the stream."""
+
+    def memberships(self) -> Iterable[tuple[str, str]]:
+        """Pairs of (principal, a principal that it holds), sorted."""

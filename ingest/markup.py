@@ -1,0 +1,92 @@
+"""Slack's mrkdwn as plain text, and text made safe to store.
+
+Pure and linear in the length of the text. Slack writes `&`, `<` and `>` of the author as entities, so a bare `<`
+always opens a token of Slack's own: https://docs.slack.dev/messaging/formatting-message-text.
+"""
+
+import re
+from collections.abc import Mapping
+
+_TOKEN = re.compile(r"<([^<>]*)>")
+_UNCLOSED = re.compile(r"(?<!<)<++(?=[@!])")
+_CODE = re.compile(r"(```[\s\S]*?```|`[^`\n]+`)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SPECIAL = re.compile(r"[<&*_~]")
+# A mark counts only where a word cannot be cut by it: after a space or an opening sign, before a space or a
+# closing one. So `snake_case`, `2*3*4` and the underscores of a URL stay as they are.
+_EMPHASIS = tuple(
+    re.compile(rf"""(?<![^\s(\["'*_~>])\{mark}(?=\S)([^\{mark}\n]+)(?<=\S)\{mark}(?![^\s)\].,;:!?"'*_~<-])""")
+    for mark in "*_~"
+)
+
+
+def clean(text: str) -> str:
+    """Text that every store takes: no lone surrogates, NULs or other control characters, one kind of line end."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _CONTROL.sub("", text)
+
+
+def one_line(text: str, limit: int) -> str:
+    """Cleaned text with its white space collapsed, cut at a word to at most `limit` characters."""
+    words = " ".join(clean(text[: 8 * limit]).split())
+    if len(words) <= limit:
+        return words
+    cut = words[:limit]
+    return f"{cut.rsplit(' ', 1)[0] if ' ' in cut[limit // 2 :] else cut[:-1]}…"
+
+
+def plain(text: str, *, users: Mapping[str, str], channels: Mapping[str, str]) -> str:
+    """Mrkdwn as plain text; `users` and `channels` give the names of ids, an unknown id stands for itself."""
+    text = clean(text)
+    if not _SPECIAL.search(text):
+        return text.strip()
+    if "<" in text:
+        text = _TOKEN.sub(lambda match: _resolved(match[1], users, channels), text)
+    text = "".join(_unmarked(part, code=index % 2 == 1) for index, part in enumerate(_CODE.split(text)))
+    text = _UNCLOSED.sub("", text)
+    if "&" in text:
+        text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return text.strip()
+
+
+def _unmarked(text: str, *, code: bool) -> str:
+    if code:
+        return text
+    for pattern in _EMPHASIS:
+        text = pattern.sub(r"\1", text)
+    return text
+
+
+def _resolved(token: str, users: Mapping[str, str], channels: Mapping[str, str]) -> str:
+    target, _, label = token.partition("|")
+    if target.startswith("@"):
+        name = users.get(target[1:]) or label.lstrip("@") or target[1:]
+        return f"@{_harmless(name)}"
+    if target.startswith("#"):
+        return f"#{_harmless(channels.get(target[1:]) or label or target[1:])}"
+    if target.startswith("!"):
+        return _special(target[1:], label)
+    return _link(target, label)
+
+
+def _harmless(name: str) -> str:
+    return name.replace("<", "").replace(">", "")
+
+
+def _special(target: str, label: str) -> str:
+    if label:
+        return label
+    word, _, rest = target.partition("^")
+    return rest.partition("^")[0] if word == "date" else f"@{rest or word}"
+
+
+def _link(url: str, label: str) -> str:
+    bare = url.removeprefix("mailto:").removeprefix("tel:")
+    if not label or label in (url, bare):
+        return bare
+    known = bare != url or url.removeprefix("https://").removeprefix("http://").rstrip("/") == label.rstrip("/")
+    return (label if bare != url else url) if known else f"{label} ({url})"

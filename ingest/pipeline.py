@@ -1,0 +1,169 @@
+"""One ingestion from start to end: short cut, plan, apply, report."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.blobs import BlobStore
+from core.catalog import documents, runs, sources
+from core.catalog.documents import Target
+from core.clock import Clock
+from core.database import Database
+from core.settings import IngestSettings
+from core.words import Space, digest_of
+from ingest import plan
+from ingest.locks import source_lock
+from ingest.prepare import Chunker, DocumentEmbedder, Preparer
+from ingest.sources import Source
+from ingest.work import Report, RunLoop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What a run did. `buckets` add up to every item (Slack: message) that the source holds."""
+
+    run_id: str
+    state: str
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    quarantined: int
+    chunks: int
+    embedded: int
+    buckets: dict[str, int]
+    seconds: float
+    embed_seconds: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """The shape that tools rely on."""
+        names = ("added", "changed", "unchanged", "removed", "quarantined")
+        return {
+            "run_id": self.run_id,
+            "state": self.state,
+            "documents": {name: getattr(self, name) for name in names},
+            "chunks": self.chunks,
+            "embedded": self.embedded,
+            "ledger": {"total": sum(self.buckets.values()), "buckets": self.buckets},
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How documents become chunks and vectors. The embedder is made only when something has to be embedded."""
+
+    pipeline: str
+    space: Space
+    chunker: Callable[[str], Chunker]  # for the documents of the named source
+    embedder: Callable[[], DocumentEmbedder]
+
+
+class Ingestion:
+    """Ingests sources into one catalogue."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        recipe: Recipe,
+        *,
+        settings: IngestSettings,
+        clock: Clock,
+        locks: Path,
+    ) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.recipe = recipe
+        self.settings = settings
+        self.clock = clock
+        self.locks = locks
+
+    def ingest(self, source: Source, name: str, report: Report) -> IngestReport:
+        """Bring the catalogue to the source's present state; a source that did not change costs one look at it.
+
+        Raises `SourceBusyError` while another process ingests the same source.
+        """
+        with source_lock(self.locks, name):
+            return self._ingest(source, name, report)
+
+    def _ingest(self, source: Source, name: str, report: Report) -> IngestReport:
+        started = time.perf_counter()
+        fingerprint = digest_of(source.fingerprint(), self.recipe.pipeline, self.recipe.space.id)
+        run_id = uuid.uuid4().hex
+        if self._unchanged(name, fingerprint, run_id):
+            return self._report(run_id, time.perf_counter() - started)
+        target = self._plan(source, name, run_id, fingerprint)
+        embed_seconds = self._apply(target, fingerprint, report)
+        return self._report(run_id, time.perf_counter() - started, embed_seconds)
+
+    def _unchanged(self, name: str, fingerprint: str, run_id: str) -> bool:
+        with self.database.write() as session:
+            stored = sources.source_fingerprint(session, name)
+            if stored is None or stored[1] != fingerprint:
+                return False
+            return runs.copy_of_last_run(session, stored[0], run_id=run_id, now=self.clock())
+
+    def _plan(self, source: Source, name: str, run_id: str, fingerprint: str) -> Target:
+        with self.database.write() as session:
+            number = sources.source_id(session, name=name, kind=source.kind, now=self.clock())
+            generation = sources.generation_for(
+                session, pipeline=self.recipe.pipeline, space=self.recipe.space, now=self.clock()
+            )
+        with self.database.read() as session:
+            known = documents.known_documents(session, number)
+        findings = plan.examine(source, known, self.blobs)
+        with self.database.write() as session:
+            plan.record(
+                session,
+                findings,
+                source,
+                source_id=number,
+                run_id=run_id,
+                fingerprint=fingerprint,
+                now=self.clock(),
+            )
+        return Target(
+            source_id=number, source=name, run_id=run_id, generation_id=generation, space_id=self.recipe.space.id
+        )
+
+    def _apply(self, target: Target, fingerprint: str, report: Report) -> float:
+        with self.database.read() as session:
+            open_items = runs.progress(session, target.run_id).total
+        embed_seconds = 0.0
+        if open_items:
+            recipe = self.recipe
+            preparer = Preparer(
+                self.database,
+                self.blobs,
+                embedder=recipe.embedder(),
+                chunker=recipe.chunker(target.source),
+                target=target,
+            )
+            RunLoop(self.database, preparer, settings=self.settings, clock=self.clock).run(report)
+            embed_seconds = preparer.embed_seconds
+        with self.database.write() as session:
+            if runs.finish(session, target.run_id, self.clock()) == "succeeded":
+                sources.set_fingerprint(session, target.source_id, fingerprint)
+        return embed_seconds
+
+    def _report(self, run_id: str, seconds: float, embed_seconds: float = 0.0) -> IngestReport:
+        with self.database.read() as session:
+            counts = runs.progress(session, run_id)
+            buckets = runs.ledger_buckets(session, run_id)
+        return IngestReport(
+            run_id=run_id,
+            state=counts.state,
+            added=counts.changes.get("added", 0),
+            changed=counts.changes.get("changed", 0),
+            removed=counts.changes.get("removed", 0),
+            unchanged=counts.unchanged,
+            quarantined=counts.states.get("quarantined", 0) + counts.refused,
+            chunks=counts.chunks,
+            embedded=counts.embedded,
+            buckets=buckets,
+            seconds=seconds,
+            embed_seconds=embed_seconds,
+        )

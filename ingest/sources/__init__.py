@@ -1,0 +1,91 @@
+"""The kinds of sources and the door that picks one for a path."""
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.settings import IngestSettings
+from ingest.errors import EmptyAudienceError, SourceNotFoundError, SourceUnreadableError, UnknownKindError
+from ingest.items import Entry, Found, Item, Refused, Skipped, Source
+from ingest.sources.beir import CORPUS, BeirCorpus
+from ingest.sources.files import SUFFIXES, TextFiles
+from ingest.sources.slack_directory import LISTINGS
+from ingest.sources.slack_export import SlackExport
+
+__all__ = ["KINDS", "Entry", "Found", "Item", "Refused", "Skipped", "Source", "detect_kind", "open_source"]
+
+KINDS = ("slack-export", "files", "beir")
+
+
+def open_source(
+    path: Path | str,
+    kind: str | None = None,
+    *,
+    name: str,
+    settings: IngestSettings,
+    audience: Iterable[str] | None = None,
+    workspace_url: str | None = None,
+    direct_messages: bool = False,
+) -> Source:
+    """The source at `path`, its kind detected unless given.
+
+    `audience` replaces the audience of every document; `direct_messages` also reads direct and group messages.
+    Raises SourceNotFoundError, SourceUnreadableError, UnknownKindError or EmptyAudienceError.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise SourceNotFoundError(f"There is nothing at {place}.", hint="Check the path; relative ones start here.")
+    readers = None if audience is None else tuple(sorted(set(audience)))
+    if readers == ():
+        raise EmptyAudienceError("The audience names nobody.", hint="Name a principal, or leave the option out.")
+    found = kind or detect_kind(place)
+    if found == "slack-export":
+        return SlackExport(
+            place,
+            name=name,
+            settings=settings,
+            audience=readers,
+            workspace_url=workspace_url,
+            direct_messages=direct_messages,
+        )
+    if found == "files":
+        return TextFiles(place, settings=settings, audience=readers)
+    if found == "beir":
+        return BeirCorpus(place, settings=settings, audience=readers)
+    raise UnknownKindError(f"There is no kind of source called {found!r}.", hint=f"Use one of: {', '.join(KINDS)}.")
+
+
+def detect_kind(place: Path) -> str:
+    """The kind that an existing path looks like; raises SourceUnreadableError or UnknownKindError."""
+    try:
+        return _kind_of_folder(place) if place.is_dir() else _kind_of_file(place)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise SourceUnreadableError(f"{place} cannot be read: {error}.", hint="Check that it is whole.") from error
+
+
+def _kind_of_folder(place: Path) -> str:
+    names = {child.name for child in place.iterdir()}
+    children = [child for child in place.iterdir() if child.is_dir()]
+    if CORPUS in names:
+        return "beir"
+    wrapped = len(children) == 1 and any((children[0] / listing).is_file() for listing in LISTINGS)
+    return "slack-export" if wrapped or names & set(LISTINGS) else "files"
+
+
+def _kind_of_file(place: Path) -> str:
+    if zipfile.is_zipfile(place):
+        with zipfile.ZipFile(place) as archive:
+            inside = {name.rsplit("/", 1)[-1] for name in archive.namelist() if name.count("/") <= 1}
+        if inside & set(LISTINGS):
+            return "slack-export"
+        raise UnknownKindError(f"{place} is a zip without a Slack export.", hint="Unpack it and give the folder.")
+    if place.suffix.lower() == ".zip":
+        raise SourceUnreadableError(f"{place} is not a whole zip file.", hint="Download or copy it again.")
+    if place.suffix.lower() == ".jsonl":
+        return "beir"
+    if place.suffix.lower() in SUFFIXES:
+        return "files"
+    raise UnknownKindError(
+        f"{place} is no kind of source that is known.",
+        hint=f"Give a Slack export (zip or folder), a folder, or a file ending in {', '.join(SUFFIXES)}.",
+    )

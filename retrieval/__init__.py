@@ -1,0 +1,1 @@
+"""A question becomes ranked passages that its reader may read."""

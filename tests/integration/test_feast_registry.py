@@ -1,0 +1,110 @@
+"""The registry follows the definitions of the code, once per change, whoever opens it first."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.settings import IndexSettings
+from features.feast_import import import_feast
+from features.store import FeatureStore, open_feature_store
+from tests.support import catalog_rows as rows
+
+
+def opened(folder: Path) -> FeatureStore:
+    return open_feature_store(
+        data_dir=folder, database_url=f"sqlite:///{folder / 'threadwise.sqlite3'}", index=IndexSettings()
+    )
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError
+
+
+def test_definitions_are_applied_once_and_again_only_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    opened(tmp_path).close()
+    from features import online_store  # noqa: PLC0415 - derives from Feast's classes
+
+    with monkeypatch.context() as unchanged:
+        unchanged.setattr(online_store.CachedFeastStore, "register", refuse)
+        opened(tmp_path).close()
+        (tmp_path / "feast_applied").write_text("of an older release")
+        with pytest.raises(AssertionError):
+            opened(tmp_path)
+    opened(tmp_path).close()
+    assert (tmp_path / "feast_applied").read_text() != "of an older release"
+
+
+def test_a_registry_that_was_lost_is_made_again(tmp_path: Path) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    opened(tmp_path).close()
+    for part in tmp_path.glob("feast_registry*"):
+        part.unlink()
+    store = opened(tmp_path)
+    assert store.feast.get_feature_view("document_signals").name == "document_signals"
+    store.close()
+
+
+def test_two_that_open_an_empty_folder_at_once_both_get_a_whole_registry(tmp_path: Path) -> None:
+    import_feast()
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    with ThreadPoolExecutor(3) as pool:
+        stores = list(pool.map(opened, [tmp_path] * 3))
+    for store in stores:
+        assert len(store.feast.list_feature_views()) == 3
+        store.close()
+
+
+def test_everything_registered_has_an_owner_a_description_and_tags(tmp_path: Path) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    store = opened(tmp_path)
+    feast: Any = store.feast
+    things = [*feast.list_feature_views(), *feast.list_on_demand_feature_views(), *feast.list_feature_services()]
+    entities = [entity for entity in feast.list_entities() if not entity.name.startswith("__")]
+    assert {entity.name for entity in entities} == {"chunk", "document", "channel", "question"}
+    for thing in [*things, *entities]:
+        assert (bool(thing.owner), bool(thing.description), bool(thing.tags)) == (True, True, True), thing.name
+    for view in feast.list_feature_views():
+        assert all(field.description for field in view.features), view.name
+    store.close()
+
+
+def test_answered_questions_are_declared_as_they_are_stored(tmp_path: Path) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    store = opened(tmp_path)
+    view: Any = store.feast.get_feature_view("answered_question")
+    assert view.ttl == timedelta(days=1)
+    assert view.online is True
+    assert view.join_keys == ["question_id"]
+    assert {field.name: str(field.dtype) for field in view.features} == {
+        "question": "String",
+        "answer": "String",
+        "embedding": "Array(Float32)",
+    }
+    source = view.batch_source
+    assert (source.timestamp_field, source.created_timestamp_column) == ("event_timestamp", "created")
+    assert source.path == str(tmp_path / "offline" / "answered_question")
+    store.close()
+
+
+def test_the_on_demand_function_survives_the_registry(tmp_path: Path) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    store = opened(tmp_path)
+    view: Any = store.feast.get_on_demand_feature_view("ranking_signals")
+    assert view.mode == "python"
+    assert view.singleton is False
+    raw = {"last_activity": [None], "replies": [30], "reactions": [0], "resolved": [True], "official": [None]}
+    outputs = view.feature_transformation.udf(raw | {"now": [5]})
+    assert outputs == {
+        "recency": [0.0],
+        "helpfulness": [0.0],
+        "engagement": [1.0],
+        "is_resolved": [1.0],
+        "is_official": [0.0],
+    }
+    store.close()

@@ -1,0 +1,153 @@
+"""Folders of pages."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.settings import IngestSettings
+from core.words import Document
+from ingest.sources import Entry, Found, Refused
+from ingest.sources.files import TextFiles
+from ingest.sources.markdown import parse_markdown
+
+SETTINGS = IngestSettings(max_file_bytes=1024)
+PAGE = """---
+title: "Time off"
+effective_date: 2024-03-01
+author: HR
+---
+# Time off
+
+Everybody has 25 days.
+
+## Carry over
+
+Up to 5 days:
+
+- until March
+
+- not later
+
+### Exceptions
+
+| who | days |
+|---|---|
+| new | 2 |
+
+```
+# no heading
+
+code
+```
+
+## Carry over
+Again.
+"""
+
+
+def read(place: Path) -> list[Found | Refused | Entry]:
+    found: list[Found | Refused | Entry] = []
+    for item in TextFiles(place, settings=SETTINGS).read():
+        found.extend([item] if isinstance(item, Found | Refused) else item.entries)
+    return found
+
+
+def page(tmp_path: Path, text: str | bytes, name: str = "a.md") -> Document:
+    raw = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / name).write_bytes(raw)
+    (found,) = TextFiles(tmp_path / name, settings=SETTINGS).read()
+    assert isinstance(found, Found)
+    return found.document
+
+
+def test_a_page_becomes_blocks_under_their_headings(tmp_path: Path) -> None:
+    document = page(tmp_path, PAGE)
+    assert (document.title, document.kind, document.author) == ("Time off", "page", "HR")
+    assert (document.external_id, document.uri, document.audience) == ("a.md", "a.md", ("everyone",))
+    assert [(block.heading, block.anchor, block.text) for block in document.blocks] == [
+        ((), "", "Everybody has 25 days."),
+        (("Carry over",), "carry-over", "Up to 5 days:"),
+        (("Carry over",), "carry-over", "- until March\n\n- not later"),
+        (("Carry over", "Exceptions"), "exceptions", "| who | days |\n|---|---|\n| new | 2 |"),
+        (("Carry over", "Exceptions"), "exceptions", "```\n# no heading\n\ncode\n```"),
+        (("Carry over",), "carry-over-1", "Again."),
+    ]
+
+
+def test_a_page_applies_from_its_date(tmp_path: Path) -> None:
+    march = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    assert page(tmp_path, PAGE).valid_from == march
+    assert page(tmp_path, "---\ndate: 2024-03-01T01:00:00+01:00\n---\nx").valid_from == march
+    assert page(tmp_path, "---\ndate: soon\n---\nx").valid_from is None
+
+
+def test_the_title_falls_back_to_heading_and_file_name(tmp_path: Path) -> None:
+    assert page(tmp_path, "# Travel\n\nBy train.").title == "Travel"
+    assert page(tmp_path, "Travel\n======\n\nBy train.").title == "Travel"
+    assert page(tmp_path, "By train.", "travel-policy_2024.txt").title == "travel policy 2024"
+
+
+def test_plain_text_is_cut_at_blank_lines_and_keeps_its_signs(tmp_path: Path) -> None:
+    document = page(tmp_path, b"\xef\xbb\xbf# not a heading\r\nsame\r\n \t\r\n\r\nnext\x00", "a.txt")
+    assert [block.text for block in document.blocks] == ["# not a heading\nsame", "next"]
+
+
+def test_headings_with_nothing_below_still_count() -> None:
+    found = parse_markdown("# T\n\n## Ask HR first\n\n## Other\n\n### Deep\n\ntext")
+    assert [(block.heading, block.text) for block in found.blocks] == [
+        ((), "Ask HR first"),
+        (("Other", "Deep"), "text"),
+    ]
+
+
+def test_rules_are_no_text_and_code_within_a_line_opens_nothing() -> None:
+    found = parse_markdown("one\n\n---\n\n``` two ```\n\n* * *\nthree\n\n~~~\n```\n~~~\nfour")
+    assert [block.text for block in found.blocks] == ["one", "``` two ```", "three", "~~~\n```\n~~~", "four"]
+
+
+def test_an_unclosed_fence_and_open_front_matter_lose_nothing() -> None:
+    assert parse_markdown("```\na\n\nb").blocks[0].text == "```\na\n\nb"
+    assert "body" in str(parse_markdown("---\ntitle: x\n\nbody").blocks)
+
+
+def test_each_file_has_one_entry_and_hidden_ones_none(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "x.md").write_text("x")
+    (tmp_path / ".hidden.md").write_text("x")
+    (tmp_path / "sub" / "b.MD").write_text("text")
+    (tmp_path / "c.pdf").write_bytes(b"x")
+    (tmp_path / "d.txt").write_text(" \n\n ")
+    (tmp_path / "e.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "f.txt").write_text("x" * 2000)
+    found = {
+        entry.item: (entry.bucket, entry.reason)
+        for item in read(tmp_path)
+        for entry in ([item] if isinstance(item, Entry) else item.entries)
+    }
+    assert found == {
+        "sub/b.MD": ("indexed", "page"),
+        "c.pdf": ("filtered", "unsupported_type"),
+        "d.txt": ("filtered", "empty"),
+        "e.txt": ("failed", "not_utf8"),
+        "f.txt": ("failed", "file_too_large"),
+    }
+
+
+def test_links_may_not_leave_the_folder(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    outside.mkdir()
+    (outside / "secret.md").write_text("secret")
+    (folder / "real.md").write_text("text")
+    (folder / "file.md").symlink_to(outside / "secret.md")
+    (folder / "folder").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    (folder / "same.md").symlink_to(folder / "real.md")
+    (folder / "broken.md").symlink_to(folder / "nothing.md")
+    found = read(folder)
+    assert [(item.place, item.code) for item in found if isinstance(item, Refused)] == [
+        ("broken.md", "unreadable"),
+        ("file.md", "outside_source"),
+        ("folder", "outside_source"),
+    ]
+    assert [item.document.external_id for item in found if isinstance(item, Found)] == ["real.md", "same.md"]

@@ -1,0 +1,93 @@
+"""Slack's mrkdwn as plain text."""
+
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ingest.markup import clean, one_line, plain
+
+USERS = {"U1": "Ada", "U2": "Ben <@U1>"}
+CHANNELS = {"C1": "general"}
+
+
+@pytest.mark.parametrize(
+    ("mrkdwn", "text"),
+    [
+        ("ask <@U1>", "ask @Ada"),
+        ("ask <@U9|ben>", "ask @ben"),
+        ("ask <@U9>", "ask @U9"),
+        ("in <#C1|old-name>", "in #general"),
+        ("in <#C9|random> or <#C9>", "in #random or #C9"),
+        ("<!here> and <!channel>", "@here and @channel"),
+        ("<!subteam^S1|@oncall> or <!subteam^S1>", "@oncall or @S1"),
+        ("due <!date^1392734382^{date}|18 February>", "due 18 February"),
+        ("see <https://a.example/x_y_z|the guide>", "see the guide (https://a.example/x_y_z)"),
+        ("see <https://a.example/_x_>", "see https://a.example/_x_"),
+        ("see <https://a.example|a.example>", "see https://a.example"),
+        ("write <mailto:hr@a.example|hr@a.example>", "write hr@a.example"),
+        ("call <tel:+123|our desk>", "call our desk"),
+        ("1 &lt; 2 &amp;&amp; 3 &gt; 2, not &amp;lt;", "1 < 2 && 3 > 2, not &lt;"),
+        ("*bold*, _italic_, ~gone~ and *_both_*", "bold, italic, gone and both"),
+        ("snake_case_name 2*3*4 a * b * c ~10 *.py and *.md", "snake_case_name 2*3*4 a * b * c ~10 *.py and *.md"),
+        ("run `rm *x* _y_` or ```*z*\n_q_```", "run `rm *x* _y_` or ```*z*\n_q_```"),
+        ("a `code &lt;b&gt;` :tada:", "a `code <b>` :tada:"),
+        ("* one\n* two", "* one\n* two"),
+    ],
+)
+def test_markup_reads_as_people_see_it(mrkdwn: str, text: str) -> None:
+    assert plain(mrkdwn, users=USERS, channels=CHANNELS) == text
+
+
+def test_a_name_cannot_smuggle_in_a_mention() -> None:
+    assert plain("<@U2>", users=USERS, channels=CHANNELS) == "@Ben @U1"
+
+
+@given(st.text(alphabet=st.sampled_from("<>@!#|^*_~`& ;ltgampU1C\n\x00\ud800x"), max_size=200))
+def test_any_text_becomes_storable_and_stays_bounded(mrkdwn: str) -> None:
+    text = plain(mrkdwn, users=USERS, channels=CHANNELS)
+    text.encode()
+    assert "\x00" not in text
+    assert len(text) <= len(mrkdwn) + mrkdwn.count("<") * 16
+
+
+@given(st.text(alphabet=st.sampled_from("<>@!#|^*_~` U1C\n\x00"), max_size=200))
+@example("<_@U1_")
+@example("<<@U1")
+@example("<\x00@U1")
+def test_no_mention_survives_unresolved(mrkdwn: str) -> None:
+    text = plain(mrkdwn, users=USERS, channels=CHANNELS)
+    assert "<@" not in text
+    assert "<!" not in text
+
+
+@pytest.mark.parametrize("unit", ["<", "<@", "*", "*a", "_ ", "`", "```", "&lt;", "*a\n", "<a|", "~*_"])
+def test_hostile_text_takes_linear_time(unit: str) -> None:
+    text = unit * (200_000 // len(unit))
+    began = time.process_time()
+    plain(text, users=USERS, channels=CHANNELS)
+    assert time.process_time() - began < 1.0
+
+
+@given(st.text())
+def test_cleaning_twice_changes_nothing(text: str) -> None:
+    once = clean(text)
+    once.encode()
+    assert clean(once) == once
+
+
+def test_cleaning_joins_surrogate_pairs_and_replaces_lone_ones() -> None:
+    assert clean("a\ud83d\ude00b\ud800c\r\nd\re\x07") == "a\U0001f600b\ufffdc\nd\ne"
+
+
+@given(st.text(), st.integers(min_value=2, max_value=50))
+def test_one_line_is_one_line_of_bounded_length(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert len(line) <= limit
+    assert "\n" not in line
+
+
+def test_one_line_is_cut_at_a_word() -> None:
+    assert one_line("the quick  brown\nfox jumps", 20) == "the quick brown fox…"
+    assert one_line("x" * 30, 10) == "x" * 9 + "…"

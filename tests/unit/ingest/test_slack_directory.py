@@ -1,0 +1,86 @@
+"""Who may read what, from the listings of an export."""
+
+from typing import Any
+
+from ingest.sources.slack_directory import PRIVATE, directory_of
+
+USERS: list[dict[str, Any]] = [
+    {"id": "U1", "team_id": "T1", "profile": {"display_name": "Ada"}},
+    {"id": "U2", "team_id": "T1", "name": "ben"},
+    {"id": "U3", "team_id": "T1", "is_restricted": True},
+    {"id": "U4", "team_id": "T1", "is_ultra_restricted": True},
+    {"id": "U5", "team_id": "T1", "is_bot": True},
+    {"id": "U6", "team_id": "T1", "deleted": True},
+    {"id": "U7", "team_id": "T2"},
+    {"id": "USLACKBOT", "team_id": "T1"},
+]
+
+
+def test_only_active_people_of_the_workspace_hold_it() -> None:
+    directory = directory_of({"users.json": USERS}, name="s")
+    assert directory.workspace == "T1"
+    assert directory.holdings == (("T1/U1", "T1"), ("T1/U2", "T1"))
+
+
+def test_members_hold_their_private_conversations_guests_included() -> None:
+    members = ["U1", "U3", "U5", "U6", "U7"]
+    listings = {
+        "users.json": USERS,
+        "channels.json": [{"id": "C1", "name": "general", "members": members}],
+        "groups.json": [{"id": "G1", "name": "board", "members": members}],
+        "dms.json": [{"id": "D1", "members": ["U2", "U4"]}],
+    }
+    private = [pair for pair in directory_of(listings, name="s").holdings if pair[1] != "T1"]
+    assert private == [
+        ("T1/U1", "T1/G1"),
+        ("T1/U2", "T1/D1"),
+        ("T1/U3", "T1/G1"),
+        ("T1/U4", "T1/D1"),
+        ("T1/U7", "T1/G1"),
+    ]
+
+
+def test_audiences_follow_the_kind_of_conversation() -> None:
+    listings: dict[str, list[dict[str, Any]]] = {
+        "users.json": USERS,
+        "channels.json": [
+            {"id": "C1", "name": "general", "is_general": True},
+            {"id": "C2", "name": "hidden", "is_private": True},
+        ],
+        "groups.json": [{"id": "G1", "name": "board"}],
+        "mpims.json": [{"id": "G2", "name": "mpdm-ada--ben-1"}],
+        "dms.json": [{"id": "D1"}],
+    }
+    folders = directory_of(listings, name="s").folders
+    found = {name: folder.audience for name, folder in folders.items() if folder}
+    assert found["general"] == ("T1",)
+    assert found["hidden"] == ("T1/C2",)
+    assert found["board"] == ("T1/G1",)
+    assert found["mpdm-ada--ben-1"] == ("T1/G2",)
+    assert found["D1"] == ("T1/D1",)
+    assert {name for name, folder in folders.items() if folder and folder.direct} == {"mpdm-ada--ben-1", "G2", "D1"}
+    assert {name for name, folder in folders.items() if folder and folder.official} == {"general", "C1"}
+
+
+def test_a_conversation_listed_as_public_and_private_is_private() -> None:
+    record = {"id": "C1", "name": "board"}
+    folder = directory_of({"channels.json": [record], "groups.json": [record], "users.json": USERS}, name="s").folders
+    assert folder["board"] is not None
+    assert folder["board"].audience == ("T1/C1",)
+
+
+def test_a_folder_that_two_conversations_claim_belongs_to_neither() -> None:
+    listings = {"channels.json": [{"id": "C1", "name": "board"}], "groups.json": [{"id": "G1", "name": "board"}]}
+    assert directory_of(listings, name="s").folders["board"] is None
+
+
+def test_a_mention_of_a_private_channel_does_not_name_it() -> None:
+    listings = {"channels.json": [{"id": "C1", "name": "general"}], "groups.json": [{"id": "G1", "name": "layoffs"}]}
+    assert directory_of(listings, name="s").channels == {"C1": "general", "G1": PRIVATE}
+
+
+def test_without_teams_the_workspace_is_made_from_the_source_name() -> None:
+    one, two = directory_of({}, name="one").workspace, directory_of({}, name="two").workspace
+    assert one != two
+    assert one == directory_of({}, name="one").workspace
+    assert (one[0], len(one)) == ("W", 9)

@@ -1,0 +1,164 @@
+"""The composition root: everything long-lived, built once and only when it is needed.
+
+Web, worker and command line ask the same object. A test sets a property before its first use to replace a part.
+"""
+
+import gc
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Self
+
+from threadpoolctl import threadpool_limits
+
+from core import clock
+from core.blobs import BlobStore
+from core.catalog import audiences, runs
+from core.catalog.passages import Reader
+from core.database import Database
+from core.errors import UnknownPrincipalError
+from core.settings import Settings
+from core.words import EVERYONE
+from features.embedding import Embedder, document_room, embed_question, open_embedder
+from features.store import FeatureStore, open_feature_store
+from ingest.chunking import ChunkLimits, chunk_document, pipeline_id
+from ingest.pipeline import Ingestion, IngestReport, Recipe
+from ingest.prepare import Chunker
+from ingest.sources import open_source
+from ingest.work import Report
+from retrieval.errors import NothingIngestedError
+from retrieval.query import Query
+from retrieval.retriever import Ranking, Retriever
+
+
+class Threadwise:
+    """One installation, opened. Close it, or use it as a context manager."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.clock = clock.now
+
+    @cached_property
+    def database(self) -> Database:
+        """The catalogue, its schema up to date."""
+        database = Database(self.settings.resolved_database_url)
+        database.migrate()
+        return database
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """Canonical documents beside the database."""
+        return BlobStore(self.settings.data_dir / "blobs")
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedding model; its weights are loaded by the first text."""
+        return open_embedder(self.settings.embedding)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How documents become chunks and vectors under the present settings."""
+        settings, tokenizer, space = self.settings.ingest, self.embedder.tokenizer, self.embedder.space
+        room = document_room(self.embedder) + tokenizer.special
+        limits = ChunkLimits(max_tokens=min(settings.chunk_tokens, room), overlap=settings.overlap_tokens)
+        pipeline = pipeline_id(tokenizer.fingerprint, limits, settings.sitting_gap_minutes)
+
+        def chunker(source: str) -> Chunker:
+            return partial(chunk_document, source=source, tokenizer=tokenizer, limits=limits, pipeline=pipeline)
+
+        return Recipe(pipeline=pipeline, space=space, chunker=chunker, embedder=lambda: self.embedder)
+
+    @cached_property
+    def ingestion(self) -> Ingestion:
+        """Brings sources into the catalogue."""
+        return Ingestion(
+            self.database,
+            self.blobs,
+            self.recipe,
+            settings=self.settings.ingest,
+            clock=self.clock,
+            locks=self.settings.data_dir / "locks",
+        )
+
+    @cached_property
+    def store(self) -> FeatureStore:
+        """The feature store with its engines; refuses vectors of another space than the embedder's."""
+        return open_feature_store(
+            data_dir=self.settings.data_dir, database_url=self.database.url, index=self.settings.index
+        )
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """Ranks what a reader may read."""
+        # Products of a few dozen vectors: a second thread only waits for the first, and for whoever has its core.
+        threadpool_limits(limits=1, user_api="blas")
+        return Retriever(
+            self.database,
+            self.store,
+            embed_question=partial(embed_question, self.embedder),
+            settings=self.settings.retrieval,
+            clock=self.clock,
+        )
+
+    def ingest(
+        self,
+        path: Path,
+        *,
+        name: str,
+        kind: str | None = None,
+        audience: tuple[str, ...] | None = None,
+        workspace_url: str | None = None,
+        report: Report = lambda _settled, _total, _chunks: None,
+    ) -> IngestReport:
+        """Ingest a Slack export or a folder of files under a source name."""
+        source = open_source(
+            path, kind, name=name, settings=self.settings.ingest, audience=audience, workspace_url=workspace_url
+        )
+        return self.ingestion.ingest(source, name, report)
+
+    def search(self, query: Query) -> Ranking:
+        """Ranked passages that the query's reader may read."""
+        return self.retriever.search(query)
+
+    def quarantined(self, run_id: str) -> list[tuple[str, str, str]]:
+        """(place, code, reason) of everything a run could not take."""
+        with self.database.read() as session:
+            return runs.quarantined(session, run_id)
+
+    def reader(self, principal: str | None = None) -> Reader:
+        """Who asks: the named principal with all it holds, or `everyone`. Raises `UnknownPrincipalError`."""
+        if principal is None:
+            return Reader(principals=(EVERYONE,))
+        with self.database.read() as session:
+            if not audiences.is_known_principal(session, principal):
+                raise UnknownPrincipalError(
+                    f"No principal {principal!r} is known.",
+                    hint="Use WORKSPACE/USER as in the export's users.json, for example T0123/U0456.",
+                )
+        return Reader(principals=(principal,))
+
+    def warm(self) -> None:
+        """Load the model and the engines, so that the first question is as fast as the next."""
+        reader = Reader(principals=())
+        with suppress(NothingIngestedError):
+            self.search(Query(text="warm up", reader=reader))
+        # What stays for good need not be walked by every collection.
+        gc.collect()
+        gc.freeze()
+
+    def ping(self) -> None:
+        """Raise what a caller would meet: the database cannot be opened, the model is missing."""
+        with self.database.read():
+            _ = self.embedder.space
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("store", "database"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

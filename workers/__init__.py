@@ -1,0 +1,1 @@
+"""Celery's side of ingestion. Its parts arrive with the broker."""
