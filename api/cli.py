@@ -1,5 +1,6 @@
 """The command line. Heavy parts are imported by the command that needs them, so that --help answers at once."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+features = typer.Typer(help="What is known about chunks and documents, as the feature store has it.")
+app.add_typer(features, name="features", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DataDir = Annotated[
@@ -119,6 +123,26 @@ def evaluate(
     _print(json_text(figures) if as_json else table_text(str(directory), figures))
 
 
+@features.command(name="list")
+def list_features(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show every registered view and service: owner, meaning, features, lifetime."""
+    from api.rendering import features_text, json_text  # noqa: PLC0415
+
+    with _open(data_dir) as threadwise:
+        rows = threadwise.store.registered()
+    _print(json_text([row.as_json() for row in rows]) if as_json else features_text(rows))
+
+
+@features.command(name="apply")
+def apply_features(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Register the definitions of this version; done by itself whenever a search starts."""
+    from api.rendering import json_text  # noqa: PLC0415
+
+    with _open(data_dir) as threadwise:
+        names = [row.name for row in threadwise.store.registered()]
+    _print(json_text({"registered": names}) if as_json else f"Registered: {', '.join(names)}")
+
+
 def _open(data_dir: Path | None) -> "Threadwise":
     from core.settings import load_settings  # noqa: PLC0415
     from threadwise.runtime import Threadwise  # noqa: PLC0415
@@ -141,6 +165,8 @@ def main() -> None:
     from core.telemetry import configure  # noqa: PLC0415
 
     configure()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a letter's alphabet shows a question mark
     try:
         _run()
     except BrokenPipeError:

@@ -3,11 +3,12 @@
 import json
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from core.words import Passage
+    from features.listing import Registered
     from ingest.pipeline import IngestReport
     from retrieval.retriever import Ranking
 
@@ -60,6 +61,11 @@ def table_text(title: str, figures: Mapping[str, object]) -> str:
     return "\n".join([one_line(title), *lines])
 
 
+def features_text(rows: "Sequence[Registered]") -> str:
+    """Show what is registered: each view with its owner, meaning and features."""
+    return "\n\n".join(_registered_text(row) for row in rows)
+
+
 def clean(text: str) -> str:
     """Drop what could steer a terminal or turn text around."""
     return _STEERING.sub("", text)
@@ -78,3 +84,11 @@ def _passage_text(place: int, passage: "Passage") -> str:
     )
     address = f"{one_line(passage.source)} · {one_line(passage.uri)}"
     return f"{place}. {one_line(passage.title)}  [{passage.score:.3f}]\n   {address}\n{body}"
+
+
+def _registered_text(row: "Registered") -> str:
+    age = f", counts for {row.ttl_days:g} days" if row.ttl_days else ""
+    by = f" by {', '.join(row.entities)}" if row.entities else ""
+    width = max((len(feature["name"]) for feature in row.features), default=0)
+    lines = [f"  {feature['name']:<{width}}  {feature['type']:<8} {feature['description']}" for feature in row.features]
+    return "\n".join([f"{row.name} ({row.kind}{by}, owner {row.owner}{age}): {row.description}", *lines])

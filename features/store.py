@@ -11,6 +11,7 @@ from core.settings import IndexSettings
 from features import registry
 from features.engines import Candidates
 from features.filters import PassageFilter
+from features.listing import Registered, registered
 from features.signals import RAW_COLUMNS, ranking_signals_columns
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class FeatureStore:
     def require_space(self, space_id: str) -> None:
         """Raise `SpaceMismatchError` unless questions of this space can be compared with the live vectors."""
         self._online.require_space(self._config, space_id)
+
+    def registered(self) -> list[Registered]:
+        """Every view and service of the registry, with owner, meaning and features."""
+        return registered(self.feast)
 
     def close(self) -> None:
         """Return connections."""

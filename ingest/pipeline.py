@@ -26,13 +26,13 @@ class IngestReport:
 
     run_id: str
     state: str
-    added: int
-    changed: int
-    unchanged: int
-    removed: int
-    quarantined: int
-    chunks: int
-    embedded: int
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    quarantined: int = 0
+    chunks: int = 0
+    embedded: int = 0
     buckets: dict[str, int]
     seconds: float
     embed_seconds: float = 0.0
@@ -86,25 +86,36 @@ class Ingestion:
 
         Raises `SourceBusyError` while another process ingests the same source.
         """
-        with source_lock(self.locks, name):
-            return self._ingest(source, name, report)
-
-    def _ingest(self, source: Source, name: str, report: Report) -> IngestReport:
         started = time.perf_counter()
-        fingerprint = digest_of(source.fingerprint(), self.recipe.pipeline, self.recipe.space.id)
-        run_id = uuid.uuid4().hex
-        if self._unchanged(name, fingerprint, run_id):
-            return self._report(run_id, time.perf_counter() - started)
-        target = self._plan(source, name, run_id, fingerprint)
-        embed_seconds = self._apply(target, fingerprint, report)
-        return self._report(run_id, time.perf_counter() - started, embed_seconds)
+        with source_lock(self.locks, name):
+            fingerprint = self._fingerprint(source)
+            if unchanged := self._unchanged(name, fingerprint, started):
+                return unchanged
+            target = self._plan(source, name, uuid.uuid4().hex, fingerprint)
+            embed_seconds = self._apply(target, fingerprint, report)
+            return self._report(target.run_id, time.perf_counter() - started, embed_seconds)
 
-    def _unchanged(self, name: str, fingerprint: str, run_id: str) -> bool:
+    def repeat(self, source: Source, name: str) -> IngestReport | None:
+        """The report of a run that finds nothing changed, or None: then the source has to be ingested."""
+        started = time.perf_counter()
+        with source_lock(self.locks, name):
+            return self._unchanged(name, self._fingerprint(source), started)
+
+    def _fingerprint(self, source: Source) -> str:
+        return digest_of(source.fingerprint(), self.recipe.pipeline, self.recipe.space.id)
+
+    def _unchanged(self, name: str, fingerprint: str, started: float) -> IngestReport | None:
+        run_id = uuid.uuid4().hex
         with self.database.write() as session:
-            stored = sources.source_fingerprint(session, name)
-            if stored is None or stored[1] != fingerprint:
-                return False
-            return runs.copy_of_last_run(session, stored[0], run_id=run_id, now=self.clock())
+            stored = sources.known_source(session, name)
+            if stored is None or stored.fingerprint != fingerprint:
+                return None
+            count = runs.repeat_last_run(session, stored.id, run_id=run_id, now=self.clock())
+            if count is None:
+                return None
+            buckets = runs.ledger_buckets(session, run_id)
+        seconds = time.perf_counter() - started
+        return IngestReport(run_id=run_id, state="succeeded", unchanged=count, buckets=buckets, seconds=seconds)
 
     def _plan(self, source: Source, name: str, run_id: str, fingerprint: str) -> Target:
         with self.database.write() as session:

@@ -12,7 +12,7 @@ from core.blobs import BlobStore
 from core.catalog import audiences, runs, sources
 from core.catalog.documents import Known
 from core.database import Session
-from core.words import ChangeKind, Instant
+from core.words import ChangeKind, Document, Instant
 from ingest.sources import Entry, Found, Item, Refused, Source
 
 
@@ -47,6 +47,17 @@ class Findings:
         gone = sorted(name for name, known in self.known.items() if known.live and name not in self.seen)
         return [(name, "removed", "") for name in gone]
 
+    def only_lost(self, item: tuple[str, ChangeKind, str], blobs: BlobStore) -> bool:
+        """Whether a document merely lacks what stood in a part that could not be read: then its old state stays."""
+        name, change, blob = item
+        if not self.refused or change != "changed":
+            return False
+        before = Document.from_canonical(blobs.get(self.known[name].blob_sha))
+        after = Document.from_canonical(blobs.get(blob))
+        lost = set(after.blocks) < set(before.blocks)
+        self.unchanged += lost
+        return lost
+
     def _take_document(self, found: Found, blobs: BlobStore) -> None:
         name = found.document.external_id
         if name in self.seen:
@@ -73,6 +84,7 @@ def examine(source: Source, known: dict[str, Known], blobs: BlobStore) -> Findin
     findings = Findings(known)
     for item in source.read():
         findings.take(item, blobs)
+    findings.work = [item for item in findings.work if not findings.only_lost(item, blobs)]
     findings.work.extend(findings.removed())
     if findings.work:
         blobs.flush()

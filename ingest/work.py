@@ -23,7 +23,7 @@ from core.settings import IngestSettings
 from ingest.errors import RunSupersededError
 from ingest.prepare import Prepared, Preparer
 
-CLAIM = 16  # documents claimed at once by one thread
+CLAIM = 32  # documents claimed at once by one thread
 GROUP = 64  # documents that may share one transaction
 IDLE_SECONDS = 0.05
 GATHER_SECONDS = 0.25

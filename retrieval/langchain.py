@@ -10,7 +10,7 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
-from pydantic import InstanceOf
+from pydantic import InstanceOf, PositiveInt
 
 from core.catalog.passages import Reader
 from core.words import Passage
@@ -27,7 +27,7 @@ class PassageRetriever(BaseRetriever):
 
     retriever: InstanceOf[Retriever]
     reader: InstanceOf[Reader]
-    top_k: int | None = None
+    top_k: PositiveInt | None = None
     mmr_lambda: float | None = None
     sources: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()

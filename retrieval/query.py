@@ -8,7 +8,10 @@ from core.words import Instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One question. Empty filters do not restrict; a missing number takes the setting."""
+    """One question. Empty filters do not restrict; a missing number takes the setting.
+
+    Half a character (a lone surrogate, which JSON and a command line can bring) is asked for as a question mark.
+    """
 
     text: str
     reader: Reader
@@ -18,3 +21,12 @@ class Query:
     sources: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _whole(self.text))
+        for name in ("sources", "kinds", "authors"):
+            object.__setattr__(self, name, tuple(_whole(value) for value in getattr(self, name)))
+
+
+def _whole(text: str) -> str:
+    return text.encode(errors="replace").decode()

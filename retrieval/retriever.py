@@ -7,7 +7,7 @@ and never on what exists beyond the reader's rights.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -157,15 +157,17 @@ class Retriever:
         weights = {"recency": settings.recency_weight, "helpfulness": settings.reaction_weight}
         lifted = fused + sum(weight * signals[name] for name, weight in weights.items())
         relevance = lifted / (1.0 + sum(weights.values()))
-        shown = {"dense": dense.astype(np.float64), "lexical": lexical.astype(np.float64), "fused": fused} | signals
+        # BM25 counts what others may read too: outside, it is only ever a share of the pool's best (ADR 0009).
+        shares = lexical.astype(np.float64) / (float(np.max(lexical, initial=0.0)) or 1.0)
+        shown = {"dense": dense.astype(np.float64), "lexical": shares, "fused": fused} | signals
         return Pool(generation_id, readable, found.vectors[rows], relevance, shown, dropped)
 
     def _complete(self, session: Session, query: Query, pool: Pool, at: Instant) -> list[Passage]:
-        """The best `top_k` rows, each with its neighbours, no chunk shown twice."""
+        """The best `top_k` rows, each with its neighbours, no chunk shown twice and no text either."""
         top_k = query.top_k or self.settings.top_k
         reach = self.settings.neighbours
-        # A hit may be shown inside an earlier one: of this many, top_k are left.
-        ranked = self.order(pool, top_k * (1 + 2 * reach), query.mmr_lambda).tolist()
+        # A hit may be shown inside an earlier one, or say what an earlier one says: of this many, top_k are left.
+        ranked = self.order(pool, top_k * (2 + 2 * reach), query.mmr_lambda).tolist()
         around = [
             (pool.places[row].document_id, pool.places[row].ordinal + step)
             for row in ranked
@@ -175,7 +177,7 @@ class Retriever:
         near: defaultdict[str, list[Span]] = defaultdict(list)
         for (document_id, _), row in texts.items():
             near[document_id].append(_span(row))
-        shown = [row for row in ranked if _key(pool.places[row]) in texts]
+        shown = _first_of_each_text(ranked, pool.places, texts)
         own = [texts[_key(pool.places[row])] for row in shown]
         hits = [Hit(document_id=row.document_id, span=_span(row)) for row in own]
         merged = readable_texts(hits, near, reach=reach)[:top_k]
@@ -184,6 +186,17 @@ class Retriever:
 
 def _key(place: Place) -> tuple[str, int]:
     return place.document_id, place.ordinal
+
+
+def _first_of_each_text(
+    ranked: Sequence[int], places: Sequence[Place], texts: Mapping[tuple[str, int], PassageRow]
+) -> list[int]:
+    """The rows that may be read. What was posted in two channels has two contexts, so its vectors can lie apart."""
+    first: dict[str, int] = {}
+    for row in ranked:
+        if found := texts.get(_key(places[row])):
+            first.setdefault(found.text, row)
+    return list(first.values())
 
 
 def _span(row: PassageRow) -> Span:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,12 @@ def evaluate_set(directory: Path, settings: Settings, *, keep: Path | None, repo
 def read_set(directory: Path) -> EvaluationSet:
     """Read `queries.jsonl` and `qrels/test.tsv`; questions that no document is judged for are left out."""
     try:
-        judgements = _read_qrels((directory / "qrels" / "test.tsv").read_text().splitlines())
-        lines = (directory / "queries.jsonl").read_text().splitlines()
-        queries = {row["_id"]: row["text"] for row in map(json.loads, filter(None, lines))}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        with (directory / "corpus.jsonl").open("rb"):
+            pass  # it is read by the ingestion; that it is there is worth knowing before
+        judgements = _read_qrels(_lines(directory / "qrels" / "test.tsv"))
+        rows = map(json.loads, _lines(directory / "queries.jsonl"))
+        queries = {row["_id"]: _question(row) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotAnEvaluationSetError(
             f"{directory} is not an evaluation set: {error}.",
             hint="It needs corpus.jsonl, queries.jsonl and qrels/test.tsv.",
@@ -74,9 +76,20 @@ def read_set(directory: Path) -> EvaluationSet:
     return EvaluationSet({name: text for name, text in queries.items() if name in judgements}, judgements)
 
 
-def _read_qrels(lines: Iterable[str]) -> dict[str, Grades]:
+def _lines(path: Path) -> list[str]:
+    """The lines that are not blank. Unicode's own line ends may stand inside a JSON text and do not end a line."""
+    return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+def _question(row: dict[str, str]) -> str:
+    if not row["text"].strip():
+        raise ValueError(f"the question {row['_id']!r} is empty")
+    return row["text"]
+
+
+def _read_qrels(lines: Sequence[str]) -> dict[str, Grades]:
     judgements: dict[str, dict[str, int]] = {}
-    for line in list(lines)[1:]:
+    for line in lines[1:]:
         query, document, grade = line.split("\t")
         judgements.setdefault(query, {})[document_id_of(SOURCE, document)] = int(grade)
     return dict(judgements)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from core import clock
 from core.blobs import BlobStore
-from core.catalog import audiences, runs
+from core.catalog import audiences, runs, sources
 from core.catalog.passages import Reader
 from core.database import Database
 from core.errors import UnknownPrincipalError
@@ -22,6 +22,7 @@ from core.words import EVERYONE
 from features.embedding import Embedder, document_room, embed_question, open_embedder
 from features.store import FeatureStore, open_feature_store
 from ingest.chunking import ChunkLimits, chunk_document, pipeline_id
+from ingest.errors import SourceUnreadableError
 from ingest.pipeline import Ingestion, IngestReport, Recipe
 from ingest.prepare import Chunker
 from ingest.sources import open_source
@@ -111,10 +112,20 @@ class Threadwise:
         report: Report = lambda _settled, _total, _chunks: None,
     ) -> IngestReport:
         """Ingest a Slack export or a folder of files under a source name."""
-        source = open_source(
-            path, kind, name=name, settings=self.settings.ingest, audience=audience, workspace_url=workspace_url
+        opened = partial(
+            open_source, path, name=name, settings=self.settings.ingest, audience=audience, workspace_url=workspace_url
         )
-        return self.ingestion.ingest(source, name, report)
+        if kind is None and (known := self._known_kind(name)):
+            # Telling what a path holds takes longer than seeing that nothing in it has changed.
+            with suppress(SourceUnreadableError):
+                if unchanged := self.ingestion.repeat(opened(known), name):
+                    return unchanged
+        return self.ingestion.ingest(opened(kind), name, report)
+
+    def _known_kind(self, name: str) -> str | None:
+        with self.database.read() as session:
+            known = sources.known_source(session, name)
+        return known.kind if known else None
 
     def search(self, query: Query) -> Ranking:
         """Ranked passages that the query's reader may read."""

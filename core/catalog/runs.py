@@ -243,26 +243,26 @@ def ledger_buckets(session: Session, run_id: str) -> dict[str, int]:
     return {bucket: int(items) for bucket, items in rows}
 
 
-def copy_of_last_run(session: Session, source_id: int, *, run_id: str, now: Instant) -> bool:
+def repeat_last_run(session: Session, source_id: int, *, run_id: str, now: Instant) -> int | None:
     """Record a run that found its source exactly as the last good run left it, ledger included.
 
-    Returns False when there is no such run. Writes nothing but these rows.
+    Returns the number of its documents, or None when there is no such run. Writes nothing but these rows.
     """
-    c = t.run.c
-    good = select(c.id, c.fingerprint).where(c.source_id == source_id, c.state == "succeeded")
-    last = session.execute(good.order_by(c.finished_at.desc()).limit(1)).first()
+    r, d, old = t.run.c, t.document.c, t.ledger.c
+    good = select(r.id, r.fingerprint).where(r.source_id == source_id, r.state == "succeeded")
+    last = session.execute(good.order_by(r.finished_at.desc()).limit(1)).first()
     if last is None:
-        return False
-    documents = select(func.count()).where(t.document.c.source_id == source_id, t.document.c.version_id.is_not(None))
-    count = session.execute(documents).scalar_one()
-    create_run(session, run_id=run_id, source_id=source_id, fingerprint=last[1], unchanged=count, now=now)
-    old = t.ledger.c
+        return None
+    live = select(func.count()).where(d.source_id == source_id, d.version_id.is_not(None))
+    unchanged = int(session.execute(live).scalar_one())
+    row = {"id": run_id, "source_id": source_id, "state": "succeeded", "fingerprint": last[1]}
+    row |= {"unchanged": unchanged, "started_at": now, "finished_at": now}
+    session.execute(insert(t.run).values(row))
     lines = select(literal(run_id), literal(""), old.channel, old.bucket, old.reason, func.sum(old.item_count))
     grouped = lines.where(old.run_id == last[0]).group_by(old.channel, old.bucket, old.reason)
     names = ["run_id", "external_id", "channel", "bucket", "reason", "item_count"]
     session.execute(insert(t.ledger).from_select(names, grouped))
-    session.execute(update(t.run).where(t.run.c.id == run_id).values(state="succeeded", finished_at=now))
-    return True
+    return unchanged
 
 
 def quarantined(session: Session, run_id: str) -> list[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """Sources, spaces and the live generation."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import insert, select, update
 
@@ -37,10 +37,20 @@ def source_id(session: Session, *, name: str, kind: str, now: Instant) -> int:
     return int(number)
 
 
-def source_fingerprint(session: Session, name: str) -> tuple[int, str] | None:
-    """Id and the fingerprint of what was last ingested whole, or None for an unknown source."""
-    row = session.execute(select(t.source.c.id, t.source.c.fingerprint).where(t.source.c.name == name)).first()
-    return (row[0], row[1]) if row else None
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A source as the catalogue has it. `fingerprint` is of what was last ingested whole, or empty."""
+
+    id: int
+    kind: str
+    fingerprint: str
+
+
+def known_source(session: Session, name: str) -> KnownSource | None:
+    """The source of that name, or None."""
+    c = t.source.c
+    row = session.execute(select(c.id, c.kind, c.fingerprint).where(c.name == name)).first()
+    return KnownSource(*row) if row else None
 
 
 def set_workspace(session: Session, number: int, workspace: str) -> None:

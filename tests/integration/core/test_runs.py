@@ -124,7 +124,7 @@ def test_an_unchanged_source_repeats_the_ledger_of_its_last_good_run(database: D
         runs.add_ledger(session, run_id, {("d0", "hr", "merged", ""): 5, ("d1", "hr", "merged", ""): 2})
         runs.finish(session, run_id, NOW)
         source = session.execute(select(t.source.c.id)).scalar_one()
-        assert runs.copy_of_last_run(session, source, run_id="again", now=NOW)
+        assert runs.repeat_last_run(session, source, run_id="again", now=NOW) == 0
         assert runs.ledger_buckets(session, "again") == {"merged": 7}
         assert runs.progress(session, "again").state == "succeeded"
 
@@ -134,4 +134,4 @@ def test_a_source_without_a_good_run_takes_no_short_cut(database: Database) -> N
     with database.write() as session:
         session.execute(update(t.run).where(t.run.c.id == run_id).values(state="failed"))
         source = session.execute(select(t.source.c.id)).scalar_one()
-        assert not runs.copy_of_last_run(session, source, run_id="again", now=NOW)
+        assert runs.repeat_last_run(session, source, run_id="again", now=NOW) is None

@@ -1,0 +1,119 @@
+"""What a person sees: nothing in a document, a name or an address can steer the terminal."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api import rendering
+from core.words import Passage
+from ingest.pipeline import IngestReport
+from retrieval.retriever import Ranking
+
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROL = "".join(chr(code) for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n")
+HOSTILE = f"pay{CONTROL}{BIDI}\u2028roll"
+
+
+def passage(text: str = "Everybody has 25 days.", **more: str) -> Passage:
+    """One passage with a score of .5."""
+    named = {"source": "docs", "title": "Leave", "uri": "leave.md#days"} | more
+    return Passage(chunk_id="c", document_id="d", external_id="e", text=text, score=0.5, signals={}, **named)
+
+
+def ranking(*passages: Passage) -> Ranking:
+    return Ranking(passages=[*passages], took_ms=4.2, embed_ms=1.0, dropped=0)
+
+
+def report(**more: object) -> IngestReport:
+    """A run of ten messages in two documents."""
+    fields: dict[str, object] = {
+        "run_id": "r", "state": "succeeded", "added": 1, "changed": 1, "unchanged": 0, "removed": 0, "quarantined": 0,
+        "chunks": 3, "embedded": 2, "buckets": {"merged": 9, "indexed": 1}, "seconds": 1.25,
+    }  # fmt: skip
+    return IngestReport(**(fields | more))  # type: ignore[arg-type]
+
+
+def unsafe(shown: str) -> set[str]:
+    return set(shown) & (set(CONTROL) | set(BIDI) | {"\u2028", "\u2029"})
+
+
+@given(st.text(st.characters() | st.sampled_from(sorted(CONTROL + BIDI))))
+def test_cleaned_text_keeps_every_letter_and_nothing_that_steers(text: str) -> None:
+    shown = rendering.clean(text)
+    assert not unsafe(shown)
+    assert [c for c in shown if c.isalnum()] == [c for c in text if c.isalnum()]
+
+
+def test_tabs_and_line_ends_of_a_text_stay() -> None:
+    assert rendering.clean("a\tb\nc") == "a\tb\nc"
+
+
+@pytest.mark.parametrize("field", ["text", "title", "uri", "source"])
+def test_no_part_of_a_passage_steers_the_terminal(field: str) -> None:
+    shown = rendering.ranking_text(ranking(passage(**{field: HOSTILE})))
+    assert not unsafe(shown)
+    assert "payroll" in shown
+
+
+@pytest.mark.parametrize("field", ["title", "uri", "source"])
+def test_a_name_cannot_pretend_to_be_another_line(field: str) -> None:
+    shown = rendering.ranking_text(ranking(passage(**{field: "leave\n2. Forged  [0.999]"})))
+    assert "\n2." not in shown
+
+
+def test_what_could_not_be_taken_cannot_steer_the_terminal_or_forge_a_line() -> None:
+    shown = rendering.quarantine_text([("a\nerror: forged", "not_utf8", HOSTILE)])
+    assert not unsafe(shown)
+    assert shown.count("\n") == 1
+
+
+def test_a_long_list_of_what_could_not_be_taken_is_cut_and_counted() -> None:
+    shown = rendering.quarantine_text([(f"{n}.md", "not_utf8", "no") for n in range(25)])
+    assert "19.md" in shown
+    assert "20.md" not in shown
+    assert shown.endswith("… and 5 more")
+
+
+def test_a_run_is_summed_up_with_a_ledger_that_adds_up() -> None:
+    shown = rendering.ingest_text(report(), f"ac{HOSTILE}me")
+    assert not unsafe(shown)
+    assert "1 added, 1 changed" in shown
+    assert "10 items: indexed 1, merged 9" in shown
+
+
+def test_passages_show_their_place_score_title_and_address() -> None:
+    shown = rendering.ranking_text(ranking(passage(), passage("Bikes are leased.", title="Bikes")))
+    assert shown.startswith("1. Leave  [0.500]\n   docs · leave.md#days\n   Everybody has 25 days.")
+    assert "\n2. Bikes  [0.500]" in shown
+    assert shown.endswith("2 passages in 4 ms")
+
+
+def test_a_long_passage_is_cut_at_a_word() -> None:
+    shown = rendering.ranking_text(ranking(passage("ladder " * 200)))
+    assert "ladder …" in shown
+    assert len(shown) < 2 * rendering.SNIPPET
+
+
+def test_finding_nothing_says_nothing_about_what_others_may_read() -> None:
+    assert rendering.ranking_text(ranking()) == "Nothing that you may read answers this."
+
+
+def test_figures_stand_in_a_column_under_a_clean_title() -> None:
+    shown = rendering.table_text(f"set{HOSTILE}", {"ndcg@10": 0.5, "queries": 3})
+    assert not unsafe(shown)
+    assert shown.endswith("\n  ndcg@10  0.5\n  queries  3")
+
+
+@given(st.text(st.characters(exclude_categories=()) | st.sampled_from(sorted(CONTROL + BIDI))))
+def test_a_program_reads_exactly_what_was_stored_from_json_that_cannot_steer_a_terminal(text: str) -> None:
+    shown = rendering.json_text({"text": text})
+    assert not unsafe(shown)
+    assert shown.encode(), "lone surrogates are escaped too"
+    assert "\n" not in shown
+    assert json.loads(shown) == json.loads(json.dumps({"text": text}))
+
+
+def test_json_keeps_other_alphabets_readable() -> None:
+    assert rendering.json_text(["£30 für 中文 😀"]) == '["£30 für 中文 😀"]'
