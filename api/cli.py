@@ -35,7 +35,7 @@ DataDir = Annotated[
 
 @app.command()
 def ingest(
-    path: Annotated[Path, typer.Argument(help="A Slack export (zip or folder), a folder of Markdown, or one file.")],
+    path: Annotated[str, typer.Argument(help="A Slack export (zip or folder), a folder of Markdown, or one file.")],
     *,
     source: Annotated[str | None, typer.Option(help="Name of the source [default: the file's name].")] = None,
     kind: Annotated[str | None, typer.Option(help="slack-export, files or beir [default: found out].")] = None,
@@ -52,11 +52,13 @@ def ingest(
     from api.progress import ingest_progress  # noqa: PLC0415
     from api.rendering import ingest_text, json_text, quarantine_text  # noqa: PLC0415
 
-    name = _text(source or "") or _text(path.resolve().stem)
+    if not path.strip():
+        raise typer.BadParameter("the path is empty")
+    name = _text(source or "") or _text(Path(path).resolve().stem)
     with _open(data_dir) as threadwise:
         with ingest_progress(quiet=False) as report:
             result = threadwise.ingest(
-                path,
+                Path(path),
                 name=name,
                 kind=kind,
                 audience=tuple(filter(None, map(_text, audience))) if audience else None,
@@ -130,7 +132,7 @@ def list_features(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     with _open(data_dir) as threadwise:
         rows = threadwise.store.registered()
-    _print(json_text([row.as_json() for row in rows]) if as_json else features_text(rows))
+    _print(json_text({"registered": [row.as_json() for row in rows]}) if as_json else features_text(rows))
 
 
 @features.command(name="apply")

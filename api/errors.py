@@ -18,6 +18,7 @@ _BAD_USE = frozenset(
         "invalid_filter",
         "invalid_lambda",
         "invalid_setting",
+        "invalid_top_k",
         "not_an_evaluation_set",
         "source_kind",
         "source_not_found",

@@ -1,5 +1,6 @@
 """Opening the catalogue's database and running transactions in it, on SQLite and on PostgreSQL alike."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -8,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from core.errors import DatabaseUnavailableError, SchemaTooNewError
 
@@ -57,9 +58,10 @@ class Database:
     def _connected(self) -> Iterator[Connection]:
         try:
             connection = self.engine.connect()
-        except OperationalError as error:
+        except (DBAPIError, sqlite3.DatabaseError) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
             raise DatabaseUnavailableError(
-                f"The database cannot be opened: {error.orig}.",
+                f"The database cannot be opened: {reason}.",
                 hint="Check THREADWISE_DATABASE_URL and THREADWISE_DATA_DIR.",
             ) from error
         with connection:
@@ -106,7 +108,7 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         engine = create_engine(parsed)
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise DatabaseUnavailableError(
             "The database URL cannot be understood.", hint="Use sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."
         ) from error

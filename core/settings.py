@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import InvalidSettingError
 
@@ -98,6 +98,10 @@ def load_settings(data_dir: Path | None = None) -> Settings:
     """Read the settings from the environment; raises `InvalidSettingError` that names the variable."""
     try:
         settings = Settings()
+    except SettingsError as error:
+        raise InvalidSettingError(
+            f"{error}.", hint="A section is set by its fields, for example THREADWISE_RETRIEVAL__TOP_K=8."
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = "THREADWISE_" + "__".join(str(part) for part in first["loc"]).upper()

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from core.catalog import features as catalog
 from core.database import Database
 from core.settings import IndexSettings
-from features.errors import SpaceMismatchError
 from features.filters import PassageFilter
 from features.vectors import EXACT_ROWS, VectorTable
 from features.words import WordIndex
@@ -74,15 +73,6 @@ class Engines:
                 pair.vectors.catch_up(session)
         if pair.words.sequence != live.newest:
             pair.words.feed(self._database)
-
-    def require_space(self, space_id: str) -> None:
-        """Raise `SpaceMismatchError` unless questions embedded in this space can be compared with what is stored."""
-        generation = self.generation
-        if generation is not None and generation[1] != space_id:
-            raise SpaceMismatchError(
-                "The stored vectors were made by another embedding model than the one that is set.",
-                hint="Restore the embedding settings, or ingest everything again into a new THREADWISE_DATA_DIR.",
-            )
 
     def search(
         self, vector: NDArray[np.float32] | None, question: str, *, pool: int, passage_filter: PassageFilter

@@ -191,12 +191,6 @@ class ThreadwiseOnlineStore(OnlineStore):
         with self._at(config).database.write() as session:
             _rows(table).delete(session, keys)
 
-    def require_space(self, config: RepoConfig, space_id: str) -> None:
-        """Raise `SpaceMismatchError` unless questions of this space can be compared with the live vectors."""
-        engines = self._at(config).engines
-        engines.catch_up()
-        engines.require_space(space_id)
-
     def update(  # noqa: PLR0917 - Feast's signature
         self,
         config: RepoConfig,

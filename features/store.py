@@ -55,10 +55,6 @@ class FeatureStore:
         """Forget entities of a view."""
         self._online.delete(self._config, self.feast.get_feature_view(view), keys)
 
-    def require_space(self, space_id: str) -> None:
-        """Raise `SpaceMismatchError` unless questions of this space can be compared with the live vectors."""
-        self._online.require_space(self._config, space_id)
-
     def registered(self) -> list[Registered]:
         """Every view and service of the registry, with owner, meaning and features."""
         return registered(self.feast)

@@ -77,3 +77,9 @@ class RunSupersededError(ThreadwiseError):
     """A newer run of the same source took over; this one wrote nothing that the newer one does not have."""
 
     code = "run_superseded"
+
+
+class EmptySourceError(ThreadwiseError):
+    """A source that brought documents before has none at all now: more likely a mistake than a wish."""
+
+    code = "source_empty"

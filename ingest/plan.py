@@ -13,6 +13,7 @@ from core.catalog import audiences, runs, sources
 from core.catalog.documents import Known
 from core.database import Session
 from core.words import ChangeKind, Document, Instant
+from ingest.errors import EmptySourceError
 from ingest.sources import Entry, Found, Item, Refused, Source
 
 
@@ -80,10 +81,18 @@ class Findings:
 
 
 def examine(source: Source, known: dict[str, Known], blobs: BlobStore) -> Findings:
-    """Read the whole source once. Blobs are on the disk when this returns."""
+    """Read the whole source once. Blobs are on the disk when this returns.
+
+    Raises `EmptySourceError` rather than take every document away at once.
+    """
     findings = Findings(known)
     for item in source.read():
         findings.take(item, blobs)
+    if not findings.seen and any(document.live for document in known.values()):
+        raise EmptySourceError(
+            "The source has no documents any more; those that it brought are kept.",
+            hint="Check that the folder is mounted and that the path is right.",
+        )
     findings.work = [item for item in findings.work if not findings.only_lost(item, blobs)]
     findings.work.extend(findings.removed())
     if findings.work:

@@ -9,6 +9,12 @@ class InvalidLambdaError(InvalidSettingError):
     code = "invalid_lambda"
 
 
+class InvalidTopKError(InvalidSettingError):
+    """More or fewer passages are asked for than can be shown."""
+
+    code = "invalid_top_k"
+
+
 class EmptyQuestionError(ThreadwiseError):
     """There is nothing to search for."""
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from core.catalog.passages import Reader
 from core.words import Instant
+from retrieval.errors import InvalidTopKError
+
+MAX_TOP_K = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +14,7 @@ class Query:
     """One question. Empty filters do not restrict; a missing number takes the setting.
 
     Half a character (a lone surrogate, which JSON and a command line can bring) is asked for as a question mark.
+    Raises `InvalidTopKError`.
     """
 
     text: str
@@ -23,6 +27,8 @@ class Query:
     authors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.top_k is not None and not 1 <= self.top_k <= MAX_TOP_K:
+            raise InvalidTopKError(f"top_k is {self.top_k}.", hint=f"Choose 1 to {MAX_TOP_K}.")
         object.__setattr__(self, "text", _whole(self.text))
         for name in ("sources", "kinds", "authors"):
             object.__setattr__(self, name, tuple(_whole(value) for value in getattr(self, name)))

@@ -20,6 +20,7 @@ from core.database import Database, Session
 from core.settings import RetrievalSettings
 from core.words import Instant, Passage
 from features.engines import Candidates
+from features.errors import SpaceMismatchError
 from features.filters import PassageFilter
 from features.store import FeatureStore
 from retrieval import duplicates, fusion, mmr
@@ -65,17 +66,22 @@ class Retriever:
         store: FeatureStore,
         *,
         embed_question: Callable[[str], Vector],
+        space_id: str,
         settings: RetrievalSettings,
         clock: Clock,
     ) -> None:
         self.database = database
         self.store = store
         self.embed_question = embed_question
+        self.space_id = space_id
         self.settings = settings
         self.clock = clock
 
     def search(self, query: Query) -> Ranking:
-        """The best passages, best first; raises `NothingIngestedError` on an empty catalogue."""
+        """The best passages, best first; raises `NothingIngestedError` on an empty catalogue.
+
+        Raises `SpaceMismatchError` when the catalogue's vectors cannot be compared with those of questions.
+        """
         started = time.perf_counter()
         vector = self._embed(query)
         embedded = time.perf_counter()
@@ -125,6 +131,11 @@ class Retriever:
         live = feeds.live_generation(session)
         if live is None:
             raise NothingIngestedError("Nothing has been ingested yet.", hint="Run: threadwise ingest PATH")
+        if live[1] != self.space_id:
+            raise SpaceMismatchError(
+                "The catalogue was embedded by another model than the one that is set.",
+                hint="Restore the embedding settings, or set THREADWISE_DATA_DIR to a new folder and ingest again.",
+            )
         allowed = self._filter(session, query, at)
         size = self.settings.pool
         found = self.store.search_rows(vector, query.text, pool=size, filter=allowed)

@@ -83,7 +83,7 @@ class Threadwise:
 
     @cached_property
     def store(self) -> FeatureStore:
-        """The feature store with its engines; refuses vectors of another space than the embedder's."""
+        """The feature store with its engines."""
         return open_feature_store(
             data_dir=self.settings.data_dir, database_url=self.database.url, index=self.settings.index
         )
@@ -97,6 +97,7 @@ class Threadwise:
             self.database,
             self.store,
             embed_question=partial(embed_question, self.embedder),
+            space_id=self.embedder.space.id,
             settings=self.settings.retrieval,
             clock=self.clock,
         )

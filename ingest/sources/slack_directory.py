@@ -108,8 +108,10 @@ def _workspace_holders(users: Mapping[str, Record], workspace: str) -> Iterator[
     for user_id, user in users.items():
         guest = any(user.get(flag) for flag in ("is_restricted", "is_ultra_restricted", "is_stranger"))
         own = (_text(user, "team_id") or workspace) == workspace
-        if own and not guest and not _gone(user_id, user):
-            yield f"{workspace}/{user_id}", workspace
+        if not _gone(user_id, user):
+            # A guest holds no more than itself, but is somebody who can be asked for.
+            person = f"{workspace}/{user_id}"
+            yield person, workspace if own and not guest else person
 
 
 def _members(

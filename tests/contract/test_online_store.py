@@ -169,12 +169,6 @@ def test_only_chunks_can_be_searched(shared: Installation) -> None:
         feast.retrieve_online_documents_v2(features=[f"{DOCUMENT}:replies"], query_string="x", top_k=1)
 
 
-def test_a_question_of_another_space_is_refused_with_what_to_do(shared: Installation) -> None:
-    shared.store.require_space(shared.space.id)
-    with pytest.raises(SpaceMismatchError, match="ingest everything again"):
-        shared.store.require_space("another")
-
-
 def test_an_installation_without_any_ingestion_finds_nothing(tmp_path: Path) -> None:
     made = install(tmp_path, sample(1))
     with made.database.write() as session:

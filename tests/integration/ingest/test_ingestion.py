@@ -12,8 +12,10 @@ from core.catalog import runs
 from core.catalog.sources import GenerationMismatchError
 from core.errors import ThreadwiseError
 from core.settings import IngestSettings, Settings
-from ingest.errors import RunSupersededError, SourceBusyError
+from features.errors import SpaceMismatchError
+from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError
 from ingest.locks import source_lock
+from retrieval.query import Query
 from tests.support.installation import PoisonError, installation, write_pages
 from threadwise.runtime import Threadwise
 
@@ -245,3 +247,20 @@ def test_an_unchanged_source_loads_no_model(tmp_path: Path) -> None:
         with threadwise.database.read() as session:
             assert session.execute(text("SELECT count(*) FROM run")).scalar_one() == 2
     assert issubclass(PoisonError, ThreadwiseError)
+
+
+def test_a_source_that_suddenly_has_nothing_takes_nothing_away(tmp_path: Path) -> None:
+    with installation(tmp_path / "data")[0] as threadwise:
+        threadwise.ingest(write_pages(tmp_path / "docs", PAGES), name="docs")
+        with pytest.raises(EmptySourceError, match="mounted"):
+            threadwise.ingest(write_pages(tmp_path / "docs", {}), name="docs")
+        assert len(live_texts(threadwise)) == 3
+
+
+def test_a_catalogue_of_another_model_answers_no_question(tmp_path: Path) -> None:
+    threadwise, _ = installation(tmp_path / "data")
+    with threadwise:
+        threadwise.ingest(write_pages(tmp_path / "docs", PAGES), name="docs")
+        threadwise.retriever.space_id = "another"
+        with pytest.raises(SpaceMismatchError, match="THREADWISE_DATA_DIR"):
+            threadwise.search(Query(text="leave", reader=threadwise.reader()))

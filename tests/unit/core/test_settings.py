@@ -19,6 +19,7 @@ def test_a_variable_reaches_its_section(monkeypatch: pytest.MonkeyPatch) -> None
         ("THREADWISE_RETRIEVAL__MMR_LAMBDA", "1.5"),
         ("THREADWISE_INDEX__KIND", "magic"),
         ("THREADWISE_INGEST__TYPO", "1"),
+        ("THREADWISE_RETRIEVAL", "abc"),
     ],
 )
 def test_a_bad_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

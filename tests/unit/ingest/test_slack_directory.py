@@ -19,7 +19,12 @@ USERS: list[dict[str, Any]] = [
 def test_only_active_people_of_the_workspace_hold_it() -> None:
     directory = directory_of({"users.json": USERS}, name="s")
     assert directory.workspace == "T1"
-    assert directory.holdings == (("T1/U1", "T1"), ("T1/U2", "T1"))
+    assert [who for who, what in directory.holdings if what == "T1"] == ["T1/U1", "T1/U2"]
+
+
+def test_a_guest_is_known_and_holds_nothing_but_itself() -> None:
+    beyond = [pair for pair in directory_of({"users.json": USERS}, name="s").holdings if pair[1] != "T1"]
+    assert beyond == [("T1/U3", "T1/U3"), ("T1/U4", "T1/U4"), ("T1/U7", "T1/U7")]
 
 
 def test_members_hold_their_private_conversations_guests_included() -> None:
@@ -30,7 +35,7 @@ def test_members_hold_their_private_conversations_guests_included() -> None:
         "groups.json": [{"id": "G1", "name": "board", "members": members}],
         "dms.json": [{"id": "D1", "members": ["U2", "U4"]}],
     }
-    private = [pair for pair in directory_of(listings, name="s").holdings if pair[1] != "T1"]
+    private = [pair for pair in directory_of(listings, name="s").holdings if "/" in pair[1] and pair[0] != pair[1]]
     assert private == [
         ("T1/U1", "T1/G1"),
         ("T1/U2", "T1/D1"),

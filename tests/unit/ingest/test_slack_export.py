@@ -194,5 +194,5 @@ def test_memberships_and_workspace_come_from_the_listings(tmp_path: Path) -> Non
     source = open_source(small_workspace().zipped(tmp_path / "a.zip"), name="acme", settings=SETTINGS)
     assert source.workspace == "T1"
     assert list(source.memberships()) == [
-        ("T1/U1", "T1"), ("T1/U1", "T1/G1"), ("T1/U2", "T1"), ("T1/U3", "T1/G1")
+        ("T1/U1", "T1"), ("T1/U1", "T1/G1"), ("T1/U2", "T1"), ("T1/U3", "T1/G1"), ("T1/U3", "T1/U3")
     ]  # fmt: skip
