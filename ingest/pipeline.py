@@ -126,19 +126,12 @@ class Ingestion:
         with self.database.read() as session:
             known = documents.known_documents(session, number)
         findings = plan.examine(source, known, self.blobs)
-        with self.database.write() as session:
-            plan.record(
-                session,
-                findings,
-                source,
-                source_id=number,
-                run_id=run_id,
-                fingerprint=fingerprint,
-                now=self.clock(),
-            )
-        return Target(
+        target = Target(
             source_id=number, source=name, run_id=run_id, generation_id=generation, space_id=self.recipe.space.id
         )
+        with self.database.write() as session:
+            plan.record(session, findings, source, target, fingerprint=fingerprint, now=self.clock())
+        return target
 
     def _apply(self, target: Target, fingerprint: str, report: Report) -> float:
         with self.database.read() as session:

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from core.blobs import BlobStore
-from core.catalog import audiences, runs, sources
-from core.catalog.documents import Known
+from core.catalog import audiences, documents, runs, sources
+from core.catalog.documents import Known, Target
 from core.database import Session
 from core.words import ChangeKind, Document, Instant
 from ingest.errors import EmptySourceError
@@ -26,6 +26,7 @@ class Findings:
     ledger: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    narrowed: dict[str, frozenset[str]] = field(default_factory=dict)  # who is left, where somebody lost a right
     unchanged: int = 0
 
     def take(self, item: Item, blobs: BlobStore) -> None:
@@ -73,6 +74,8 @@ class Findings:
             self.unchanged += 1
             return
         change: ChangeKind = "changed" if known and known.live else "added"
+        if known and known.live and known.audience - set(found.document.audience):
+            self.narrowed[name] = known.audience & set(found.document.audience)
         self.work.append((name, change, blobs.put(canonical)))
 
     def _count(self, document: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
@@ -93,17 +96,22 @@ def examine(source: Source, known: dict[str, Known], blobs: BlobStore) -> Findin
             "The source has no documents any more; those that it brought are kept.",
             hint="Check that the folder is mounted and that the path is right.",
         )
-    findings.work = [item for item in findings.work if not findings.only_lost(item, blobs)]
-    findings.work.extend(findings.removed())
+    stands = [item for item in findings.work if not findings.only_lost(item, blobs)]
+    # What is gone goes first: everything else may take its time.
+    findings.work = findings.removed() + stands
     if findings.work:
         blobs.flush()
     return findings
 
 
 def record(
-    session: Session, findings: Findings, source: Source, *, source_id: int, run_id: str, fingerprint: str, now: Instant
+    session: Session, findings: Findings, source: Source, target: Target, *, fingerprint: str, now: Instant
 ) -> None:
-    """Write the run, its work and its ledger; what an earlier run of this source left open is superseded."""
+    """Write the run, its work and its ledger; what an earlier run of this source left open is superseded.
+
+    A right that was withdrawn holds from here on, before any of the work is done.
+    """
+    source_id, run_id = target.source_id, target.run_id
     runs.supersede_unfinished(session, source_id, now)
     runs.create_run(
         session,
@@ -112,6 +120,9 @@ def record(
         fingerprint=fingerprint,
         unchanged=findings.unchanged,
         now=now,
+    )
+    documents.narrow_audiences(
+        session, source=target.source, generation_id=target.generation_id, audiences=findings.narrowed
     )
     runs.add_work(session, run_id, findings.work)
     runs.add_ledger(session, run_id, findings.ledger)

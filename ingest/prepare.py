@@ -76,8 +76,7 @@ class Preparer:
 
     def _has_content(self, document: Document) -> bool:
         with self.database.read() as session:
-            known = documents.known_document(session, self.target.source, document.external_id)
-        return known is not None and known.live and known.content_sha == document.content_sha
+            return documents.content_of(session, self.target.source, document.external_id) == document.content_sha
 
     def _cached(self, cut: Sequence[Prepared]) -> frozenset[str]:
         shas = sorted({chunk.text_sha for prepared in cut for chunk in prepared.chunks})

@@ -1,7 +1,7 @@
 """The commit of one document: its version, chunks, vectors, signals and change rows, in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -24,6 +24,7 @@ class Known:
 
     content_sha: str
     blob_sha: str
+    audience: frozenset[str]
     live: bool
 
 
@@ -51,19 +52,30 @@ class Target:
 def known_documents(session: Session, source_id: int) -> dict[str, Known]:
     """Every document the catalogue has of one source, by external id."""
     c = t.document.c
+    readers = _audiences(session, source_id)
     rows = session.execute(
-        select(c.external_id, c.content_sha, c.blob_sha, c.version_id).where(c.source_id == source_id)
+        select(c.external_id, c.content_sha, c.blob_sha, c.audience_id, c.version_id).where(c.source_id == source_id)
     )
-    return {row[0]: Known(content_sha=row[1], blob_sha=row[2], live=row[3] is not None) for row in rows}
+    return {
+        row[0]: Known(content_sha=row[1], blob_sha=row[2], audience=readers[row[3]], live=row[4] is not None)
+        for row in rows
+    }
 
 
-def known_document(session: Session, source: str, external_id: str) -> Known | None:
-    """One document as the catalogue has it now."""
+def _audiences(session: Session, source_id: int) -> dict[int, frozenset[str]]:
+    p = t.audience_principal.c
+    used = select(t.document.c.audience_id).where(t.document.c.source_id == source_id)
+    members: defaultdict[int, set[str]] = defaultdict(set)
+    for number, principal in session.execute(select(p.audience_id, p.principal).where(p.audience_id.in_(used))):
+        members[number].add(principal)
+    return defaultdict(frozenset, {number: frozenset(names) for number, names in members.items()})
+
+
+def content_of(session: Session, source: str, external_id: str) -> str | None:
+    """The content hash of a live document, or None."""
     c = t.document.c
-    row = session.execute(
-        select(c.content_sha, c.blob_sha, c.version_id).where(c.id == document_id_of(source, external_id))
-    ).first()
-    return None if row is None else Known(content_sha=row[0], blob_sha=row[1], live=row[2] is not None)
+    mine = and_(c.id == document_id_of(source, external_id), c.version_id.is_not(None))
+    return session.execute(select(c.content_sha).where(mine)).scalar_one_or_none()
 
 
 def cached_texts(session: Session, space_id: str, text_shas: Sequence[str]) -> frozenset[str]:
@@ -122,6 +134,21 @@ def commit_metadata(session: Session, target: Target, batch: Sequence[NewVersion
     record_changes(session, target.generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
     upsert(session, t.document, rows)
     _put_signals(session, target, batch, [first + len(chunk_ids) + n for n in range(len(rows))], now)
+
+
+def narrow_audiences(
+    session: Session, *, source: str, generation_id: int, audiences: Mapping[str, Iterable[str]]
+) -> None:
+    """Give documents (by external id) a smaller audience at once, whatever becomes of their new content later."""
+    for external_id, principals in sorted(audiences.items()):
+        number = document_id_of(source, external_id)
+        row = {"audience_id": audience_id(session, sorted(principals))}
+        session.execute(update(t.document).where(t.document.c.id == number).values(row))
+    moved = [document_id_of(source, external_id) for external_id in audiences]
+    chunk_ids = [row[0] for row in _live_chunks(session, generation_id, moved)]
+    if chunk_ids:
+        first = take(session, len(chunk_ids))
+        record_changes(session, generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
 
 
 def commit_removals(session: Session, target: Target, external_ids: Sequence[str], *, now: Instant) -> None:

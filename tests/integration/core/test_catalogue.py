@@ -103,9 +103,8 @@ def test_a_removed_document_is_unreadable_from_its_commit_on(database: Database)
     assert read_ids(database, ANYONE, ids) == set()
     with database.read() as session:
         assert list(feeds.vector_rows(session, target.generation_id, SPACE.id)) == []
-        known = documents.known_document(session, "docs", "leave")
-    assert known is not None
-    assert not known.live
+        assert not documents.known_documents(session, target.source_id)["leave"].live
+        assert documents.content_of(session, "docs", "leave") is None
 
 
 def test_a_chunk_that_is_not_valid_yet_is_held_back(database: Database) -> None:

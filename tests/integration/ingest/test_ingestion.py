@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from core import tables as t
-from core.catalog import runs
+from core.catalog import documents, runs
 from core.catalog.sources import GenerationMismatchError
 from core.errors import ThreadwiseError
 from core.settings import IngestSettings, Settings
@@ -264,3 +264,23 @@ def test_a_catalogue_of_another_model_answers_no_question(tmp_path: Path) -> Non
         threadwise.retriever.space_id = "another"
         with pytest.raises(SpaceMismatchError, match="THREADWISE_DATA_DIR"):
             threadwise.search(Query(text="leave", reader=threadwise.reader()))
+
+
+def test_a_withdrawn_right_holds_even_where_the_new_content_cannot_be_embedded(
+    tmp_path: Path, database_url: str
+) -> None:
+    def poison(text: str) -> None:
+        if "secret" in text:
+            raise PoisonError("It cannot be embedded.")
+
+    threadwise, _ = installation(tmp_path / "data", database_url, poison)
+    with threadwise:
+        docs = write_pages(tmp_path / "docs", PAGES)
+        threadwise.ingest(docs, name="docs", audience=("everyone", "group:hr"))
+        write_pages(docs, PAGES | {"leave.md": "# Leave\n\nEverybody has 25 days of leave. A secret.\n"})
+        report = threadwise.ingest(docs, name="docs", audience=("group:hr", "group:board"))
+        assert report.quarantined == 1
+        with threadwise.database.read() as session:
+            known = documents.known_documents(session, 1)
+        assert known["leave.md"].audience == {"group:hr"}, "who lost the right has lost it; who gained it waits"
+        assert known["vpn.md"].audience == {"group:hr", "group:board"}

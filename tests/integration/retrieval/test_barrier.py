@@ -63,15 +63,15 @@ class Lagging:
         """From now on only a channel may read these pages."""
         target = self.target()
         with self.threadwise.database.write() as session:
-            batch = [self._restricted(documents.known_document(session, target.source, name)) for name in names]
+            known = documents.known_documents(session, target.source_id)
+            batch = [self._restricted(known[name]) for name in names]
             documents.commit_metadata(session, target, batch, now=self.now)
 
     @property
     def now(self) -> Instant:
         return self.threadwise.clock()
 
-    def _restricted(self, known: documents.Known | None) -> NewVersion:
-        assert known is not None
+    def _restricted(self, known: documents.Known) -> NewVersion:
         document = Document.from_canonical(self.threadwise.blobs.get(known.blob_sha))
         return NewVersion(document=replace(document, audience=("T1/C1",)), blob_sha=known.blob_sha)
 
