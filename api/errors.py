@@ -9,6 +9,7 @@ DONE: Final = 0
 FAILED: Final = 1
 BAD_USE: Final = 2
 DEPENDENCY_DOWN: Final = 3
+INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell reports it
 
 _BAD_USE = frozenset(
     {
@@ -21,10 +22,12 @@ _BAD_USE = frozenset(
         "invalid_top_k",
         "not_an_evaluation_set",
         "source_kind",
+        "source_name_taken",
         "source_not_found",
         "unknown_feature",
         "unknown_kind",
         "unknown_principal",
+        "workspace_taken",
     }
 )
 _DEPENDENCY_DOWN = frozenset({"database_unavailable", "model_unavailable"})
@@ -34,6 +37,18 @@ class BadUseError(ThreadwiseError):
     """The command line cannot be understood: an unknown option, a missing argument, a value out of range."""
 
     code = "bad_use"
+
+
+class InterruptionError(ThreadwiseError):
+    """Somebody stopped the command with Ctrl-C."""
+
+    code = "interrupted"
+    retryable = True
+
+    @classmethod
+    def now(cls) -> "InterruptionError":
+        """The error of a command that was stopped."""
+        return cls("The command was stopped.", hint="Run it again: what was committed is kept.")
 
 
 class FileSystemError(ThreadwiseError):
@@ -49,7 +64,9 @@ class FileSystemError(ThreadwiseError):
 
 
 def exit_code(error: ThreadwiseError) -> int:
-    """1 failed, 2 bad use, 3 a dependency is down."""
+    """1 failed, 2 bad use, 3 a dependency is down, 130 interrupted."""
+    if error.code == InterruptionError.code:
+        return INTERRUPTED
     if error.code in _BAD_USE:
         return BAD_USE
     return DEPENDENCY_DOWN if error.code in _DEPENDENCY_DOWN else FAILED

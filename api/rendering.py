@@ -24,6 +24,11 @@ def json_text(value: object) -> str:
     return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
+def ascii_json(text: str) -> str:
+    """The same JSON in ASCII, for a stream that has no other letters."""
+    return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+
+
 def ingest_text(report: "IngestReport", source: str) -> str:
     """Summarise a run: documents, chunks, and the ledger that accounts for every item."""
     documents = (

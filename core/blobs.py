@@ -19,8 +19,8 @@ class BlobStore:
         sha = hashlib.sha256(data).hexdigest()
         path = self._path(sha)
         try:
-            # A file of another size is what a full disk left behind: written again.
-            if path.stat().st_size == len(data):
+            # A file that says something else is what a full disk or a lost cache left behind: written again.
+            if path.read_bytes() == data:
                 return sha
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)

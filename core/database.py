@@ -9,7 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from core.errors import DatabaseUnavailableError, SchemaTooNewError
 
@@ -43,7 +54,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that sees one state of the database throughout."""
-        with self._connected() as connection, connection.begin():
+        with self._connected() as connection, _named_errors(), connection.begin():
             yield connection
 
     @contextmanager
@@ -51,7 +62,7 @@ class Database:
         """A transaction that may write: committed on leaving, rolled back on any error."""
         with self._writer, self._connected() as connection:
             connection.execution_options(immediate=True)
-            with connection.begin():
+            with _named_errors(), connection.begin():
                 yield connection
 
     @contextmanager
@@ -92,6 +103,20 @@ class Database:
     def close(self) -> None:
         """Return every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """A full disk, a lost server, a damaged file: one error of ours, whatever the driver calls it."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, DatabaseError) as error:
+        if isinstance(error, IntegrityError | ProgrammingError | DataError | NotSupportedError):
+            raise
+        raise DatabaseUnavailableError(
+            f"The database failed: {error.orig}.",
+            hint="Check the disk, or the server that THREADWISE_DATABASE_URL names.",
+        ) from error
 
 
 def _upgrade(session: Session) -> None:

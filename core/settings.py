@@ -4,29 +4,66 @@ A variable reads `THREADWISE_<SECTION>__<FIELD>`, for example `THREADWISE_RETRIE
 receive their own section, never the whole.
 """
 
+import os
+import re
+import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import InvalidSettingError
 
 
+def _folder(value: object) -> object:
+    if not isinstance(value, str | Path):
+        return value
+    if not str(value).strip():
+        message = "the name of the folder is empty"
+        raise ValueError(message)
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        message = "~ stands for a home folder, and there is none"
+        raise ValueError(message) from error
+
+
+Folder = Annotated[Path, BeforeValidator(_folder)]
+"""A folder by its name, which may begin with `~` and may not be empty."""
+
+
+def default_cache_dir() -> Path:
+    """Below the home folder; below the system's temporary folder for a user who has no home."""
+    try:
+        return Path.home() / ".cache" / "threadwise"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"threadwise-cache-{os.getuid()}"
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL with which SQLAlchemy opens exactly this file, whatever characters its name has."""
+    # Bytes that are no text cannot be quoted: SQLAlchemy would read them back as question marks.
+    return "sqlite:///" + re.sub(r"[\x00-\x7f]+", lambda run: quote(run[0]), str(path))
+
+
 class Section(BaseModel):
     """A frozen group of settings; an unknown name is an error, not a silence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EmbeddingSettings(Section):
     """Which model turns text into vectors, and how much of the machine it may use."""
 
     model: str = Field(
-        "minilm", description="`minilm` (bundled, ONNX int8) or any sentence-transformers model id or folder"
+        "minilm",
+        min_length=1,
+        description="`minilm` (bundled, ONNX int8) or any sentence-transformers model id or folder",
     )
     threads: int = Field(1, ge=1, le=64, description="threads inside one embedding call")
-    cache_dir: Path = Field(Path.home() / ".cache" / "threadwise", description="where prepared models are kept")
+    cache_dir: Folder = Field(default_factory=default_cache_dir, description="where prepared models are kept")
 
 
 class IngestSettings(Section):
@@ -34,11 +71,15 @@ class IngestSettings(Section):
 
     chunk_tokens: int = Field(256, ge=32, le=8192, description="upper bound; the embedder's own limit wins when lower")
     overlap_tokens: int = Field(20, ge=0, le=512, description="tokens repeated when one block has to be split")
-    sitting_gap_minutes: int = Field(60, ge=1, description="a pause this long starts a new sitting of loose messages")
+    sitting_gap_minutes: int = Field(
+        60, ge=1, le=525_600, description="a pause this long starts a new sitting of loose messages"
+    )
     workers: int = Field(2, ge=1, le=64, description="documents worked on at once, one embedding session each")
-    lease_seconds: float = Field(30.0, gt=0, description="a claim not renewed for this long may be taken over")
+    lease_seconds: float = Field(
+        30.0, ge=0.1, le=86_400, description="a claim not renewed for this long may be taken over"
+    )
     max_attempts: int = Field(3, ge=1, le=100, description="tries before a document is quarantined")
-    max_file_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="larger files are quarantined unread")
+    max_file_bytes: int = Field(256 * 1024 * 1024, ge=1024, le=2**40, description="larger files are quarantined unread")
 
 
 class IndexSettings(Section):
@@ -48,10 +89,14 @@ class IndexSettings(Section):
         "flat", description="flat is exact; hnsw and ivf trade recall for speed"
     )
     hnsw_m: int = Field(16, ge=4, le=128, description="links of a node")
-    hnsw_ef_construction: int = Field(200, ge=8, description="candidates while building: quality against time")
-    hnsw_ef_search: int = Field(128, ge=1, description="candidates while searching: recall against time")
-    ivf_nlist: int = Field(128, ge=1, description="lists; each needs 39 vectors, else the index stays flat")
-    ivf_nprobe: int = Field(10, ge=1, description="lists that a search reads: recall against time")
+    hnsw_ef_construction: int = Field(
+        200, ge=8, le=100_000, description="candidates while building: quality against time"
+    )
+    hnsw_ef_search: int = Field(128, ge=1, le=100_000, description="candidates while searching: recall against time")
+    ivf_nlist: int = Field(
+        128, ge=1, le=1_000_000, description="lists; each needs 39 vectors, else the index stays flat"
+    )
+    ivf_nprobe: int = Field(10, ge=1, le=1_000_000, description="lists that a search reads: recall against time")
     threads: int = Field(1, ge=1, le=64, description="OpenMP threads of one search")
 
 
@@ -62,7 +107,7 @@ class RetrievalSettings(Section):
     pool: int = Field(100, ge=1, le=2000, description="candidates from each engine, whatever top_k is")
     fusion: Literal["convex", "rrf"] = Field("convex", description="how dense and lexical scores become one")
     dense_weight: float = Field(0.65, ge=0.0, le=1.0, description="share of the dense score in convex fusion")
-    rrf_k: int = Field(60, ge=1, description="the constant of reciprocal rank fusion")
+    rrf_k: int = Field(60, ge=1, le=10_000, description="the constant of reciprocal rank fusion")
     mmr_lambda: float = Field(0.95, ge=0.0, le=1.0, description="1 = relevance order, 0 = most diverse")
     mmr_candidates: int = Field(
         50, ge=1, le=2000, description="best candidates among which MMR chooses, at least top_k"
@@ -70,7 +115,9 @@ class RetrievalSettings(Section):
     duplicate_similarity: float = Field(0.98, gt=0.0, le=1.0, description="cosine from which two chunks are one")
     recency_weight: float = Field(0.03, ge=0.0, le=1.0, description="what a conversation of today gains, of 1.0")
     reaction_weight: float = Field(0.02, ge=0.0, le=1.0, description="what many reactions gain, of 1.0")
-    recency_half_life_days: float = Field(180.0, gt=0.0, description="after so many days half of the gain is left")
+    recency_half_life_days: float = Field(
+        180.0, ge=0.01, le=36_500, description="after so many days half of the gain is left"
+    )
     neighbours: int = Field(1, ge=0, le=5, description="chunks before and after a hit that are merged into its passage")
 
 
@@ -81,7 +128,7 @@ class Settings(BaseSettings):
         env_prefix="THREADWISE_", env_nested_delimiter="__", frozen=True, extra="ignore", env_file=None
     )
 
-    data_dir: Path = Field(Path("data"), description="catalogue, blobs and engines live here")
+    data_dir: Folder = Field(Path("data"), description="catalogue, blobs and engines live here")
     database_url: str = Field("", description="empty = SQLite in the data folder; else postgresql+psycopg://…")
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
@@ -91,13 +138,17 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """The database to open: the one that was set, or the data folder's own."""
-        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'threadwise.sqlite3'}"
+        return self.database_url or sqlite_url(self.data_dir.resolve() / "threadwise.sqlite3")
 
 
-def load_settings(data_dir: Path | None = None) -> Settings:
-    """Read the settings from the environment; raises `InvalidSettingError` that names the variable."""
+def load_settings(data_dir: Path | str | None = None) -> Settings:
+    """Read the settings from the environment, where a given data folder wins.
+
+    Raises `InvalidSettingError` that names the variable.
+    """
+    given: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
     try:
-        settings = Settings()
+        return Settings(**given)
     except SettingsError as error:
         raise InvalidSettingError(
             f"{error}.", hint="A section is set by its fields, for example THREADWISE_RETRIEVAL__TOP_K=8."
@@ -106,4 +157,3 @@ def load_settings(data_dir: Path | None = None) -> Settings:
         first = error.errors()[0]
         name = "THREADWISE_" + "__".join(str(part) for part in first["loc"]).upper()
         raise InvalidSettingError(f"{name}: {first['msg']}.", hint="See docs/settings.md.") from error
-    return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})

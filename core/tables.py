@@ -40,6 +40,8 @@ source = Table(
     Column("name", String(200), nullable=False, unique=True),
     Column("kind", String(40), nullable=False),
     Column("workspace", String(64), nullable=False),
+    Column("location", Text, nullable=False),  # the path that was ingested last
+    Column("audience", Text, nullable=False),  # JSON list of principals that replace what the source says, or empty
     Column("fingerprint", String(64), nullable=False),  # of the content that was last ingested whole, or empty
     Column("created_at", Micros, nullable=False),
 )

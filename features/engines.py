@@ -1,11 +1,12 @@
 """Vectors and words of the live generation, searched together. Engines know the catalogue and nothing of Feast."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from core.catalog import features as catalog
@@ -14,6 +15,11 @@ from core.settings import IndexSettings
 from features.filters import PassageFilter
 from features.vectors import EXACT_ROWS, VectorTable
 from features.words import WordIndex
+
+log = structlog.get_logger()
+
+Worded = tuple[list[str], NDArray[np.float32]]
+"""Chunk ids and their BM25 scores (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
+    identity: tuple[int, int, str]
     vectors: VectorTable
     words: WordIndex
 
@@ -66,7 +73,7 @@ class Engines:
         if live is None:
             return
         pair = self._pair
-        if pair is None or self.generation != (live.generation_id, live.space_id):
+        if pair is None or pair.identity != live.identity:
             pair = self._switched(live)
         if pair.vectors.sequence != live.newest:
             with self._database.read() as session:
@@ -84,7 +91,7 @@ class Engines:
         view = pair.vectors.view
         query = None if vector is None else pair.vectors.checked(vector)
         near = [] if query is None else view.search(query, pool, view.mask(passage_filter))[0].tolist()
-        worded, scores = pair.words.search(question, pool, passage_filter)
+        worded, scores = self._worded(pair.words, lambda: pair.words.search(question, pool, passage_filter))
         place = view.slots_of(worded)
         slots = np.array(list(dict.fromkeys([*near, *place[place >= 0].tolist()])), dtype=np.int64)
         dense = np.zeros(len(slots), dtype=np.float32) if query is None else view.similarities(query, slots)
@@ -92,7 +99,10 @@ class Engines:
         order = sorted(range(len(ids)), key=lambda i: (-dense[i], ids[i]))
         ids, slots = [ids[i] for i in order], slots[order]
         known = dict(zip(worded, scores.tolist(), strict=True))
-        lexical = _completed(pair.words, question, ids, known)
+        missing = [chunk_id for chunk_id in ids if chunk_id not in known]
+        further, scores = self._worded(pair.words, lambda: (missing, pair.words.scores(question, missing)))
+        known |= dict(zip(further, scores.tolist(), strict=True))
+        lexical = np.array([known.get(chunk_id, 0.0) for chunk_id in ids], dtype=np.float32)
         parents = [view.columns.document_ids[slot] for slot in slots.tolist()]
         return Candidates(ids, parents, dense[order], lexical, view.vectors[slots])
 
@@ -107,25 +117,35 @@ class Engines:
         pair = self._pair
         return (0, {}) if pair is None else (len(pair.words), pair.words.text_shas(chunk_ids))
 
+    def _worded(self, words: WordIndex, ask: Callable[[], Worded]) -> Worded:
+        """What the words answer, from a new build where the old one is damaged; nothing where that fails too."""
+        nothing: Worded = [], np.empty(0, dtype=np.float32)
+        try:
+            return ask()
+        except (OSError, ValueError) as error:  # Tantivy raises nothing but ValueError
+            log.warning("words_not_searched", generation=words.generation_id, error=str(error))
+        if not words.repair(self._database):
+            return nothing
+        try:
+            return ask()
+        except (OSError, ValueError):
+            log.exception("words_not_repaired", generation=words.generation_id)
+            words.despair()
+            return nothing
+
     def _switched(self, live: catalog.Live) -> _Pair:
         with self._switching:
             pair = self._pair
-            if pair is None or self.generation != (live.generation_id, live.space_id):
-                folder = self._folder / str(live.generation_id) / "words"
+            if pair is None or pair.identity != live.identity:
+                folder = self._folder / f"{live.generation_id}-{live.created_at}" / "words"
                 vectors = VectorTable(live.generation_id, live.space_id, self._settings, exact_rows=self._exact_rows)
-                pair = _Pair(vectors, WordIndex(folder, live.generation_id))
+                pair = _Pair(live.identity, vectors, WordIndex(folder, live.generation_id))
                 with self._database.read() as session:
                     pair.vectors.catch_up(session)
                 pair.words.feed(self._database)
                 # Whoever asks meanwhile waits: the read barrier lets no chunk of the older generation pass.
                 self._pair = pair
             return pair
-
-
-def _completed(words: WordIndex, question: str, ids: Sequence[str], known: dict[str, float]) -> NDArray[np.float32]:
-    missing = [chunk_id for chunk_id in ids if chunk_id not in known]
-    known = known | dict(zip(missing, words.scores(question, missing).tolist(), strict=True))
-    return np.array([known[chunk_id] for chunk_id in ids], dtype=np.float32)
 
 
 def _nothing(dimension: int) -> Candidates:

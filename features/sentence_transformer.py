@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,10 +58,25 @@ def _load(model: str, threads: int) -> "SentenceTransformer":
 
     torch.set_num_threads(threads)
     try:
-        return SentenceTransformer(model, device="cpu", local_files_only=Path(model).is_dir())
-    except (OSError, ValueError) as error:
-        message = f"The embedding model {model} cannot be loaded: {error}"
-        raise ModelUnavailableError(message, hint="Name a model's id or a folder with its files.") from error
+        if Path(model).is_dir():
+            return SentenceTransformer(model, device="cpu", local_files_only=True)
+        if _is_cached(model):
+            # Without a network every file would be asked for six times before the cache is used.
+            with suppress(OSError):
+                return SentenceTransformer(model, device="cpu", local_files_only=True)
+        return SentenceTransformer(model, device="cpu")
+    except Exception as error:
+        message = f"The embedding model {model} cannot be loaded: {str(error) or type(error).__name__}"
+        hint = "Name a model's id or a folder with its files; a model that was never fetched needs the network once."
+        raise ModelUnavailableError(message, hint=hint) from error
+
+
+def _is_cached(model: str) -> bool:
+    """Whether sentence-transformers fetched it before; another library leaves what says how to pool behind."""
+    from sentence_transformers.util import is_sentence_transformer_model  # noqa: PLC0415
+
+    name = model if "/" in model else f"sentence-transformers/{model}"
+    return bool(is_sentence_transformer_model(name, local_files_only=True))
 
 
 def _tokenizer_of(model: "SentenceTransformer") -> Tokenizer:

@@ -59,12 +59,13 @@ class WordIndex:
 
     def __init__(self, folder: Path, generation_id: int) -> None:
         self._folder = folder
-        self._generation_id = generation_id
+        self.generation_id = generation_id
         self._sidecar = folder / "fed.json"
         self._analyzer = schema.analyzer()
         self._schema = schema.schema()
         self._opening = threading.Lock()
         self._open: _Open | None = None
+        self._hopeless = ""  # the build after which no other is tried, because the last one did not help
 
     @property
     def sequence(self) -> int:
@@ -88,7 +89,7 @@ class WordIndex:
                     self._follow(session)
                     done = True
         except (OSError, ValueError):  # Tantivy raises nothing but ValueError
-            log.exception("words_not_fed", generation=self._generation_id)
+            log.exception("words_not_fed", generation=self.generation_id)
         self.refresh()
         return done
 
@@ -97,6 +98,29 @@ class WordIndex:
         with exclusive(self._folder / "lock", wait=True), database.read() as session:
             self._build(session)
         self.refresh()
+
+    def repair(self, database: Database) -> bool:
+        """Replace a build that cannot be searched, unless somebody did or it is hopeless; whether to search again."""
+        opened = self._open
+        broken = "" if opened is None else opened.fed.build
+        if opened is not None and broken == self._hopeless:
+            return False
+        try:
+            with exclusive(self._folder / "lock", wait=True), database.read() as session:
+                fed = self._stored()
+                if fed is None or fed.build == broken:
+                    self._build(session)
+        except (OSError, ValueError):
+            log.exception("words_not_rebuilt", generation=self.generation_id)
+            self._hopeless = broken
+            return False
+        self.refresh()
+        return True
+
+    def despair(self) -> None:
+        """Search the present build as it is: another one has just not helped."""
+        opened = self._open
+        self._hopeless = "" if opened is None else opened.fed.build
 
     def refresh(self) -> None:
         """See what was fed since, by whichever process. Costs one stat() when nothing was."""
@@ -149,7 +173,7 @@ class WordIndex:
     def _follow(self, session: Session) -> None:
         fed = self._stored()
         index = None if fed is None else self._usable(fed)
-        newest = feeds.last_change(session, self._generation_id)
+        newest = feeds.last_change(session, self.generation_id)
         if fed is None or index is None or fed.sequence > newest:
             self._build(session)
         elif fed.sequence < newest:
@@ -160,7 +184,7 @@ class WordIndex:
                 self._build(session)
 
     def _apply(self, session: Session, index: tantivy.Index, fed: Fed) -> None:
-        newest, touched = feeds.changed_chunks(session, self._generation_id, fed.sequence)
+        newest, touched = feeds.changed_chunks(session, self.generation_id, fed.sequence)
         searcher = index.searcher()
         stale = fed.stale + sum(searcher.doc_freq("chunk_id", chunk_id) for chunk_id in touched)
         if stale > max(STALE_FEW, STALE_SHARE * searcher.num_docs):
@@ -169,7 +193,7 @@ class WordIndex:
         writer = index.writer(FEED_HEAP, 1)
         for chunk_id in touched:
             writer.delete_documents_by_term("chunk_id", chunk_id)
-        for row in feeds.words_rows(session, self._generation_id, touched):
+        for row in feeds.words_rows(session, self.generation_id, touched):
             writer.add_document(schema.document(row))
         writer.commit()
         writer.wait_merging_threads()
@@ -177,12 +201,12 @@ class WordIndex:
 
     def _build(self, session: Session) -> None:
         build = uuid4().hex
-        newest = feeds.last_change(session, self._generation_id)
+        newest = feeds.last_change(session, self.generation_id)
         (self._folder / build).mkdir(parents=True)
         index = tantivy.Index(self._schema, path=str(self._folder / build))
         schema.register(index)
         writer = index.writer(BUILD_HEAP, 1)
-        for row in feeds.words_rows(session, self._generation_id):
+        for row in feeds.words_rows(session, self.generation_id):
             writer.add_document(schema.document(row))
         writer.commit()
         writer.wait_merging_threads()
@@ -192,7 +216,7 @@ class WordIndex:
                 shutil.rmtree(other)  # who still searches it keeps its files until they are let go
 
     def _usable(self, fed: Fed) -> tantivy.Index | None:
-        if (fed.format, fed.generation) != (schema.FORMAT, self._generation_id):
+        if (fed.format, fed.generation) != (schema.FORMAT, self.generation_id):
             return None
         try:
             return _opened_index(self._folder / fed.build)
@@ -218,7 +242,7 @@ class WordIndex:
             return None
 
     def _store(self, build: str, sequence: int, stale: int) -> None:
-        fed = Fed(schema.FORMAT, self._generation_id, build, sequence, stale)
+        fed = Fed(schema.FORMAT, self.generation_id, build, sequence, stale)
         write_whole(self._sidecar, json.dumps(asdict(fed)).encode())
 
     def _stamp(self) -> tuple[int, int] | None:

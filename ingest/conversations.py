@@ -67,16 +67,24 @@ def documents_of(
 
 
 def _without_repeats(messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
-    """Messages by time without repeats, and the repeats: a time given twice, a reply's copy for the channel."""
+    """Messages by time without repeats, and the repeats: one given twice, a reply's copy for the channel."""
     kept: list[Message] = []
     repeated: list[Message] = []
     # Of two with the same time the one that belongs to the thread, and then the edited one, is the better.
     ordered = sorted(messages, key=lambda message: (message.at, message.broadcast, not message.edited))
     said = {(message.thread_ts, message.author, message.text) for message in ordered if not message.broadcast}
+    now: set[tuple[str, str | bool]] = set()  # what was said, and who was edited or not, at the current time
     for message in ordered:
-        again = bool(kept) and kept[-1].ts == message.ts
+        if not kept or kept[-1].ts != message.ts:
+            now.clear()
+        # Of one time and one person, the same text is the same message, and what was not edited is its old state.
+        again = (message.author, message.text) in now or (message.author, not message.edited) in now
         copied = message.broadcast and (message.thread_ts, message.author, message.text) in said
-        (repeated if again or copied else kept).append(message)
+        if again or copied:
+            repeated.append(message)
+        else:
+            kept.append(message)
+            now |= {(message.author, message.text), (message.author, message.edited)}
     return kept, repeated
 
 
@@ -89,7 +97,8 @@ def _sittings(top: Sequence[Message], roots: set[str], gap: int) -> Iterator[lis
     current: list[Message] = []
     size, last = 0, Instant(0)
     for message in top:
-        if message.at - last > gap or size >= SITTING_MESSAGES:
+        # Two of one time stay together: a sitting is named by the time of its first message.
+        if message.at - last > gap or (size >= SITTING_MESSAGES and message.at != last):
             if current:
                 yield current
             current, size = [], 0

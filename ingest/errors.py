@@ -83,3 +83,9 @@ class EmptySourceError(ThreadwiseError):
     """A source that brought documents before has none at all now: more likely a mistake than a wish."""
 
     code = "source_empty"
+
+
+class SourceNameTakenError(ThreadwiseError):
+    """The name that a path would give its source belongs to what was read from another path."""
+
+    code = "source_name_taken"

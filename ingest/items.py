@@ -34,12 +34,17 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A place that could not be read; `code` is stable. A day file holds no countable message, so no entries."""
+    """A place that could not be read; `code` is stable. A day file holds no countable message, so no entries.
+
+    `doubts` is the prefix of the external ids whose present state this leaves open: with the empty prefix that of
+    every document of the source, with None that of no document.
+    """
 
     place: str
     code: str
     reason: str
     entries: tuple[Entry, ...] = ()
+    doubts: str | None = ""
 
 
 Item = Found | Skipped | Refused
@@ -64,3 +69,9 @@ class Source(Protocol):
 
     def memberships(self) -> Iterable[tuple[str, str]]:
         """Pairs of (principal, a principal that it holds), sorted."""
+
+    def audience_of(self, external_id: str) -> tuple[str, ...] | None:
+        """Who may read that document by the present listings and options; valid after `read`.
+
+        None where the source no longer lists the place that the document belongs to.
+        """

@@ -7,6 +7,8 @@ always opens a token of Slack's own: https://docs.slack.dev/messaging/formatting
 import re
 from collections.abc import Mapping
 
+PRIVATE = "private-channel"  # how a conversation is called where its name is not for everybody who reads along
+
 _TOKEN = re.compile(r"<([^<>]*)>")
 _UNCLOSED = re.compile(r"(?<!<)<++(?=[@!])")
 _CODE = re.compile(r"(```[\s\S]*?```|`[^`\n]+`)")
@@ -40,7 +42,10 @@ def one_line(text: str, limit: int) -> str:
 
 
 def plain(text: str, *, users: Mapping[str, str], channels: Mapping[str, str]) -> str:
-    """Mrkdwn as plain text; `users` and `channels` give the names of ids, an unknown id stands for itself."""
+    """Mrkdwn as plain text; `users` and `channels` give the names of ids.
+
+    An unknown user is called by the label or the id. An unknown channel is not: its label may be a private name.
+    """
     text = clean(text)
     if not _SPECIAL.search(text):
         return text.strip()
@@ -67,7 +72,7 @@ def _resolved(token: str, users: Mapping[str, str], channels: Mapping[str, str])
         name = users.get(target[1:]) or label.lstrip("@") or target[1:]
         return f"@{_harmless(name)}"
     if target.startswith("#"):
-        return f"#{_harmless(channels.get(target[1:]) or label or target[1:])}"
+        return f"#{_harmless(channels.get(target[1:]) or PRIVATE)}"
     if target.startswith("!"):
         return _special(target[1:], label)
     return _link(target, label)

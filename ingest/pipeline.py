@@ -14,6 +14,7 @@ from core.database import Database
 from core.settings import IngestSettings
 from core.words import Space, digest_of
 from ingest import plan
+from ingest.errors import EmptySourceError
 from ingest.locks import source_lock
 from ingest.prepare import Chunker, DocumentEmbedder, Preparer
 from ingest.sources import Source
@@ -61,6 +62,16 @@ class Recipe:
     embedder: Callable[[], DocumentEmbedder]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is ingested under which name. `location` and `audience` are remembered for the next time."""
+
+    name: str
+    location: str = ""
+    audience: tuple[str, ...] | None = None  # principals that replace what the source says
+    allow_empty: bool = False  # take everything away when the source has nothing any more
+
+
 class Ingestion:
     """Ingests sources into one catalogue."""
 
@@ -81,18 +92,19 @@ class Ingestion:
         self.clock = clock
         self.locks = locks
 
-    def ingest(self, source: Source, name: str, report: Report) -> IngestReport:
+    def ingest(self, source: Source, request: Request, report: Report) -> IngestReport:
         """Bring the catalogue to the source's present state; a source that did not change costs one look at it.
 
-        Raises `SourceBusyError` while another process ingests the same source.
+        Raises `SourceBusyError` while another process ingests the same source, and `EmptySourceError` rather than take
+        every document away unasked.
         """
         started = time.perf_counter()
-        with source_lock(self.locks, name):
+        with source_lock(self.locks, request.name):
             fingerprint = self._fingerprint(source)
-            if unchanged := self._unchanged(name, fingerprint, started):
+            if unchanged := self._unchanged(request.name, fingerprint, started):
                 return unchanged
-            target = self._plan(source, name, uuid.uuid4().hex, fingerprint)
-            embed_seconds = self._apply(target, fingerprint, report)
+            target, waiting = self._plan(source, request, fingerprint)
+            embed_seconds = self._apply(target, "" if waiting else fingerprint, report)
             return self._report(target.run_id, time.perf_counter() - started, embed_seconds)
 
     def repeat(self, source: Source, name: str) -> IngestReport | None:
@@ -117,21 +129,32 @@ class Ingestion:
         seconds = time.perf_counter() - started
         return IngestReport(run_id=run_id, state="succeeded", unchanged=count, buckets=buckets, seconds=seconds)
 
-    def _plan(self, source: Source, name: str, run_id: str, fingerprint: str) -> Target:
-        with self.database.write() as session:
-            number = sources.source_id(session, name=name, kind=source.kind, now=self.clock())
-            generation = sources.generation_for(
-                session, pipeline=self.recipe.pipeline, space=self.recipe.space, now=self.clock()
-            )
+    def _plan(self, source: Source, request: Request, fingerprint: str) -> tuple[Target, bool]:
+        """The planned run, and whether something in the source waits for its time."""
+        target = self._target(source, request.name)
         with self.database.read() as session:
-            known = documents.known_documents(session, number)
-        findings = plan.examine(source, known, self.blobs)
-        target = Target(
-            source_id=number, source=name, run_id=run_id, generation_id=generation, space_id=self.recipe.space.id
-        )
+            known = documents.known_documents(session, target.source_id)
+        findings = plan.examine(source, known, self.blobs, self.clock())
+        if findings.emptied and not request.allow_empty:
+            with self.database.write() as session:
+                plan.record_holdings(session, source, target.source_id)
+            raise EmptySourceError(
+                "The source has no documents any more; those that it brought are kept.",
+                hint="Check that the folder is mounted and the path is right, or say --allow-empty.",
+            )
         with self.database.write() as session:
             plan.record(session, findings, source, target, fingerprint=fingerprint, now=self.clock())
-        return target
+            sources.remember_options(session, target.source_id, location=request.location, audience=request.audience)
+        return target, findings.waiting
+
+    def _target(self, source: Source, name: str) -> Target:
+        space = self.recipe.space
+        with self.database.write() as session:
+            number = sources.source_id(session, name=name, kind=source.kind, now=self.clock())
+            generation = sources.generation_for(session, pipeline=self.recipe.pipeline, space=space, now=self.clock())
+        return Target(
+            source_id=number, source=name, run_id=uuid.uuid4().hex, generation_id=generation, space_id=space.id
+        )
 
     def _apply(self, target: Target, fingerprint: str, report: Report) -> float:
         with self.database.read() as session:

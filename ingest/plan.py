@@ -6,14 +6,15 @@ that nobody refers to.
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.blobs import BlobStore
 from core.catalog import audiences, documents, runs, sources
 from core.catalog.documents import Known, Target
 from core.database import Session
+from core.errors import BlobDamagedError
 from core.words import ChangeKind, Document, Instant
-from ingest.errors import EmptySourceError
 from ingest.sources import Entry, Found, Item, Refused, Source
 
 
@@ -22,83 +23,106 @@ class Findings:
     """What reading a source brought up, compared with what the catalogue knows of it."""
 
     known: dict[str, Known]
+    now: Instant
     work: list[tuple[str, ChangeKind, str]] = field(default_factory=list)
     ledger: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)  # prefixes of external ids whose present state is not known
     seen: set[str] = field(default_factory=set)
     narrowed: dict[str, frozenset[str]] = field(default_factory=dict)  # who is left, where somebody lost a right
     unchanged: int = 0
+    waiting: bool = False  # something will apply only later: the source has to be read again
+
+    @property
+    def emptied(self) -> bool:
+        """Whether a source that brought documents has none at all now."""
+        return not self.seen and not self.doubts and any(document.live for document in self.known.values())
 
     def take(self, item: Item, blobs: BlobStore) -> None:
         """Account for one thing that the source yielded."""
+        if isinstance(item, Found):
+            self._take_document(item, blobs)
+            return
+        self._count("", item.entries)
         if isinstance(item, Refused):
             self.refused.append((item.place, item.code, item.reason))
-            self._count("", item.entries)
-        elif isinstance(item, Found):
-            self._take_document(item, blobs)
-        else:
-            self._count("", item.entries)
+            if item.doubts is not None:
+                self.doubts.append(item.doubts)
 
-    def removed(self) -> list[tuple[str, ChangeKind, str]]:
-        """Documents the source no longer has.
+    def settle(self, source: Source, blobs: BlobStore) -> None:
+        """Decide, once everything was read, what is gone and what only could not be read this time."""
+        stands = [item for item in self.work if not self._only_lost(item, blobs)]
+        gone = [name for name, known in sorted(self.known.items()) if known.live and name not in self.seen]
+        # What is gone goes first: everything else may take its time.
+        self.work = [(name, "removed", "") for name in gone if not self._kept(name, source)] + stands
 
-        A source that could not be read whole proves no absence: then nothing is removed.
-        """
-        if self.refused:
-            return []
-        gone = sorted(name for name, known in self.known.items() if known.live and name not in self.seen)
-        return [(name, "removed", "") for name in gone]
-
-    def only_lost(self, item: tuple[str, ChangeKind, str], blobs: BlobStore) -> bool:
-        """Whether a document merely lacks what stood in a part that could not be read: then its old state stays."""
-        name, change, blob = item
-        if not self.refused or change != "changed":
+    def _kept(self, name: str, source: Source) -> bool:
+        """Keep a document that a refused part may hold, for those whom the source still lists as its readers."""
+        readers = source.audience_of(name)
+        if readers is None or not self._in_doubt(name):
             return False
-        before = Document.from_canonical(blobs.get(self.known[name].blob_sha))
+        self._narrow(name, readers)
+        self.unchanged += 1
+        return True
+
+    def _only_lost(self, item: tuple[str, ChangeKind, str], blobs: BlobStore) -> bool:
+        """Whether a document merely lacks what stood in a part that could not be read: then its old content stays."""
+        name, change, blob = item
+        if change != "changed" or not self._in_doubt(name):
+            return False
+        try:
+            before = Document.from_canonical(blobs.get(self.known[name].blob_sha))
+        except BlobDamagedError:
+            return False
         after = Document.from_canonical(blobs.get(blob))
         lost = set(after.blocks) < set(before.blocks)
         self.unchanged += lost
         return lost
 
+    def _in_doubt(self, name: str) -> bool:
+        return any(name.startswith(prefix) for prefix in self.doubts)
+
     def _take_document(self, found: Found, blobs: BlobStore) -> None:
-        name = found.document.external_id
+        document, name = found.document, found.document.external_id
         if name in self.seen:
             self.refused.append((name, "duplicate_document", "The source has two documents of this id."))
             self._count("", [Entry(e.channel, e.item, "failed", "duplicate_document") for e in found.entries])
             return
         self.seen.add(name)
         self._count(name, found.entries)
-        canonical = found.document.canonical()
-        known = self.known.get(name)
-        if known and known.live and known.blob_sha == hashlib.sha256(canonical).hexdigest():
+        canonical, known = document.canonical(), self.known.get(name)
+        if known is None or not known.live:
+            self.work.append((name, "added", blobs.put(canonical)))
+        elif known.blob_sha == hashlib.sha256(canonical).hexdigest():
             self.unchanged += 1
+        else:
+            self._take_change(document, canonical, blobs)
+
+    def _take_change(self, document: Document, canonical: bytes, blobs: BlobStore) -> None:
+        self._narrow(document.external_id, document.audience)
+        if document.valid_from is not None and document.valid_from > self.now:
+            # What applies today is answered from until the new state applies.
+            self.unchanged += 1
+            self.waiting = True
             return
-        change: ChangeKind = "changed" if known and known.live else "added"
-        if known and known.live and known.audience - set(found.document.audience):
-            self.narrowed[name] = known.audience & set(found.document.audience)
-        self.work.append((name, change, blobs.put(canonical)))
+        self.work.append((document.external_id, "changed", blobs.put(canonical)))
+
+    def _narrow(self, name: str, readers: Iterable[str]) -> None:
+        before, now = self.known[name].audience, frozenset(readers)
+        if before - now:
+            self.narrowed[name] = before & now
 
     def _count(self, document: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
         for entry in entries:
             self.ledger[document, entry.channel, entry.bucket, entry.reason] += 1
 
 
-def examine(source: Source, known: dict[str, Known], blobs: BlobStore) -> Findings:
-    """Read the whole source once. Blobs are on the disk when this returns.
-
-    Raises `EmptySourceError` rather than take every document away at once.
-    """
-    findings = Findings(known)
+def examine(source: Source, known: dict[str, Known], blobs: BlobStore, now: Instant) -> Findings:
+    """Read the whole source once. Blobs are on the disk when this returns."""
+    findings = Findings(known, now)
     for item in source.read():
         findings.take(item, blobs)
-    if not findings.seen and any(document.live for document in known.values()):
-        raise EmptySourceError(
-            "The source has no documents any more; those that it brought are kept.",
-            hint="Check that the folder is mounted and that the path is right.",
-        )
-    stands = [item for item in findings.work if not findings.only_lost(item, blobs)]
-    # What is gone goes first: everything else may take its time.
-    findings.work = findings.removed() + stands
+    findings.settle(source, blobs)
     if findings.work:
         blobs.flush()
     return findings
@@ -127,7 +151,12 @@ def record(
     runs.add_work(session, run_id, findings.work)
     runs.add_ledger(session, run_id, findings.ledger)
     runs.add_quarantine(session, run_id, findings.refused, now)
-    audiences.replace_memberships(session, source_id, source.memberships())
-    sources.set_workspace(session, source_id, source.workspace or "")
+    record_holdings(session, source, source_id)
     # Until the run has ended well, the next one may not take the short cut.
     sources.set_fingerprint(session, source_id, "")
+
+
+def record_holdings(session: Session, source: Source, source_id: int) -> None:
+    """Write who holds what by the source's present listings. Raises `WorkspaceTakenError`."""
+    sources.claim_workspace(session, source_id, source.workspace or "")
+    audiences.replace_memberships(session, source_id, source.memberships())

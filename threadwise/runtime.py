@@ -22,14 +22,17 @@ from core.words import EVERYONE
 from features.embedding import Embedder, document_room, embed_question, open_embedder
 from features.store import FeatureStore, open_feature_store
 from ingest.chunking import ChunkLimits, chunk_document, pipeline_id
-from ingest.errors import SourceUnreadableError
-from ingest.pipeline import Ingestion, IngestReport, Recipe
+from ingest.errors import SourceNameTakenError, SourceUnreadableError
+from ingest.pipeline import Ingestion, IngestReport, Recipe, Request
 from ingest.prepare import Chunker
 from ingest.sources import open_source
 from ingest.work import Report
 from retrieval.errors import NothingIngestedError
 from retrieval.query import Query
 from retrieval.retriever import Ranking, Retriever
+
+AS_IN_SOURCE = "as-in-source"
+"""An audience that ends an earlier one: the source itself says again who may read."""
 
 
 class Threadwise:
@@ -110,23 +113,41 @@ class Threadwise:
         kind: str | None = None,
         audience: tuple[str, ...] | None = None,
         workspace_url: str | None = None,
+        allow_empty: bool = False,
         report: Report = lambda _settled, _total, _chunks: None,
     ) -> IngestReport:
-        """Ingest a Slack export or a folder of files under a source name."""
+        """Ingest a Slack export or a folder of files under a source name.
+
+        An `audience` holds for later runs too, until another one or `AS_IN_SOURCE` is given.
+        """
+        with self.database.read() as session:
+            known = sources.known_source(session, name)
+        if audience is None and known:
+            audience = known.audience
+        elif audience == (AS_IN_SOURCE,):
+            audience = None
         opened = partial(
             open_source, path, name=name, settings=self.settings.ingest, audience=audience, workspace_url=workspace_url
         )
-        if kind is None and (known := self._known_kind(name)):
+        if kind is None and known:
             # Telling what a path holds takes longer than seeing that nothing in it has changed.
             with suppress(SourceUnreadableError):
-                if unchanged := self.ingestion.repeat(opened(known), name):
+                if unchanged := self.ingestion.repeat(opened(known.kind), name):
                     return unchanged
-        return self.ingestion.ingest(opened(kind), name, report)
+        request = Request(name=name, location=str(path.resolve()), audience=audience, allow_empty=allow_empty)
+        return self.ingestion.ingest(opened(kind), request, report)
 
-    def _known_kind(self, name: str) -> str | None:
+    def free_name(self, path: Path) -> str:
+        """The name that a path gives its source. Raises `SourceNameTakenError` if another path has it already."""
+        name = path.resolve().name if path.is_dir() else path.resolve().stem
         with self.database.read() as session:
             known = sources.known_source(session, name)
-        return known.kind if known else None
+        if known and known.location not in ("", str(path.resolve())):
+            raise SourceNameTakenError(
+                f"The source {name!r} was read from another path.",
+                hint=f"Say --source {name} if this is its newer state, or choose another name.",
+            )
+        return name
 
     def search(self, query: Query) -> Ranking:
         """Ranked passages that the query's reader may read."""

@@ -49,11 +49,20 @@ _ENGINE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The generation readers see, its space, and the sequence number of its newest change."""
+    """The generation readers see, when it was made, its space, and the sequence number of its newest change.
+
+    Numbers repeat in a database that replaces another; with `created_at` (microseconds) they name one generation.
+    """
 
     generation_id: int
+    created_at: int
     space_id: str
     newest: int
+
+    @property
+    def identity(self) -> tuple[int, int, str]:
+        """What tells this generation from every other, also from those of another database."""
+        return self.generation_id, self.created_at, self.space_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ def live_state(session: Session) -> Live | None:
         .scalar_subquery()
     )
     row = session.execute(
-        select(t.generation.c.id, t.generation.c.space_id, newest).join(
+        select(t.generation.c.id, t.generation.c.created_at, t.generation.c.space_id, newest).join(
             t.live_generation, t.live_generation.c.generation_id == t.generation.c.id
         )
     ).first()

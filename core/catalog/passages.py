@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select, tuple_
+from sqlalchemy import Select, and_, bindparam, select
 
 from core import tables as t
 from core.catalog.audiences import own_principals, readable_audiences
@@ -62,9 +62,15 @@ def readable_passages(
     session: Session, generation_id: int, reader: Reader, at: Instant, places: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], PassageRow]:
     """The chunks at (document id, ordinal) that pass the same barrier, hits and neighbours alike, with their text."""
-    values = _barrier_values(generation_id, reader, at) | {"places": sorted(set(places))}
+    wanted = set(places)
+    ordinals = [ordinal for _, ordinal in wanted] or [0]
+    values = _barrier_values(generation_id, reader, at) | {
+        "document_ids": sorted({document_id for document_id, _ in wanted}),
+        "first": min(ordinals),
+        "last": max(ordinals),
+    }
     rows = session.execute(_texts(unrestricted=reader.unrestricted), values).all()
-    return {(row[1], row[2]): PassageRow(*row) for row in rows}
+    return {(row[1], row[2]): PassageRow(*row) for row in rows if (row[1], row[2]) in wanted}
 
 
 # Building these statements would take longer than running them.
@@ -81,7 +87,9 @@ def _places(*, unrestricted: bool) -> Select[Any]:
 def _texts(*, unrestricted: bool) -> Select[Any]:
     c, d = t.chunk.c, t.document.c
     columns = (c.id, c.document_id, c.ordinal, c.start, c.end, c.text, c.anchor, d.external_id, d.title, d.uri, d.kind)
-    wanted = tuple_(c.document_id, c.ordinal).in_(bindparam("places", expanding=True))
+    # SQLite reads the whole table for a list of pairs, and follows the index for this.
+    documents = c.document_id.in_(bindparam("document_ids", expanding=True))
+    wanted = and_(documents, c.ordinal.between(bindparam("first"), bindparam("last")))
     statement = _behind_barrier(select(*columns, t.source.c.name), unrestricted=unrestricted)
     return statement.join(t.source, t.source.c.id == d.source_id).where(wanted)
 

@@ -37,4 +37,4 @@ def signal_rows(session: Session, document_ids: Sequence[str], columns: Sequence
     statement = select(t.document_signals.c.document_id, *wanted).where(
         t.document_signals.c.document_id.in_(document_ids)
     )
-    return {row[0]: tuple(row[1:]) for row in session.execute(statement)}
+    return {row[0]: tuple(row[1:]) for row in session.execute(statement).all()}

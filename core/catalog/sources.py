@@ -19,6 +19,12 @@ class GenerationMismatchError(ThreadwiseError):
     code = "generation_mismatch"
 
 
+class WorkspaceTakenError(ThreadwiseError):
+    """A workspace is one source; a newer export of it belongs to that source."""
+
+    code = "workspace_taken"
+
+
 class SourceKindError(ThreadwiseError):
     """A source of that name exists and is of another kind."""
 
@@ -28,6 +34,7 @@ class SourceKindError(ThreadwiseError):
 def source_id(session: Session, *, name: str, kind: str, now: Instant) -> int:
     """The id of the named source, made if it is new."""
     row = {"name": name, "kind": kind, "workspace": "", "fingerprint": "", "created_at": now}
+    row |= {"location": "", "audience": ""}
     insert_missing(session, t.source, [row])
     number, stored = session.execute(select(t.source.c.id, t.source.c.kind).where(t.source.c.name == name)).one()
     if stored != kind:
@@ -44,18 +51,40 @@ class KnownSource:
     id: int
     kind: str
     fingerprint: str
+    location: str
+    audience: tuple[str, ...] | None  # principals that replace what the source says
 
 
 def known_source(session: Session, name: str) -> KnownSource | None:
     """The source of that name, or None."""
     c = t.source.c
-    row = session.execute(select(c.id, c.kind, c.fingerprint).where(c.name == name)).first()
-    return KnownSource(*row) if row else None
+    columns = (c.id, c.kind, c.fingerprint, c.location, c.audience)
+    row = session.execute(select(*columns).where(c.name == name)).first()
+    if row is None:
+        return None
+    number, kind, fingerprint, location, audience = row
+    return KnownSource(number, kind, fingerprint, location, tuple(json.loads(audience)) if audience else None)
 
 
-def set_workspace(session: Session, number: int, workspace: str) -> None:
-    """Remember which workspace a source's principals belong to."""
-    session.execute(update(t.source).where(t.source.c.id == number).values(workspace=workspace))
+def claim_workspace(session: Session, number: int, workspace: str) -> None:
+    """Remember which workspace a source's principals belong to.
+
+    Raises `WorkspaceTakenError` when another source has it: revoked rights would live on in the older one.
+    """
+    c = t.source.c
+    other = select(c.name).where(c.workspace == workspace, c.id != number)
+    name = session.execute(other).scalar() if workspace else None
+    if name is not None:
+        raise WorkspaceTakenError(
+            f"The workspace {workspace} is already the source {name!r}.", hint=f"Ingest it with --source {name}."
+        )
+    session.execute(update(t.source).where(c.id == number).values(workspace=workspace))
+
+
+def remember_options(session: Session, number: int, *, location: str, audience: tuple[str, ...] | None) -> None:
+    """Keep where a source was read from and whose audience replaces its own, for the next run."""
+    stored = "" if audience is None else json.dumps(audience)
+    session.execute(update(t.source).where(t.source.c.id == number).values(location=location, audience=stored))
 
 
 def set_fingerprint(session: Session, number: int, fingerprint: str) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from core.settings import IngestSettings
 from ingest.errors import EmptyAudienceError, SourceNotFoundError, SourceUnreadableError, UnknownKindError
 from ingest.items import Entry, Found, Item, Refused, Skipped, Source
-from ingest.sources.beir import CORPUS, BeirCorpus
+from ingest.sources.archive import ZIP_TROUBLES, Folder, opened
+from ingest.sources.beir import CORPUS, QUERIES, BeirCorpus
 from ingest.sources.files import SUFFIXES, TextFiles
-from ingest.sources.slack_directory import LISTINGS
+from ingest.sources.slack_directory import export_roots
 from ingest.sources.slack_export import SlackExport
 
 __all__ = ["KINDS", "Entry", "Found", "Item", "Refused", "Skipped", "Source", "detect_kind", "open_source"]
@@ -30,7 +31,8 @@ def open_source(
     """The source at `path`, its kind detected unless given.
 
     `audience` replaces the audience of every document; `direct_messages` also reads direct and group messages.
-    Raises SourceNotFoundError, SourceUnreadableError, UnknownKindError or EmptyAudienceError.
+    Raises SourceNotFoundError, SourceUnreadableError, UnknownKindError,
+    EmptyAudienceError or InvalidSettingError.
     """
     place = Path(path)
     if not place.exists():
@@ -59,24 +61,31 @@ def detect_kind(place: Path) -> str:
     """The kind that an existing path looks like; raises SourceUnreadableError or UnknownKindError."""
     try:
         return _kind_of_folder(place) if place.is_dir() else _kind_of_file(place)
-    except (OSError, zipfile.BadZipFile) as error:
+    except ZIP_TROUBLES as error:
         raise SourceUnreadableError(f"{place} cannot be read: {error}.", hint="Check that it is whole.") from error
 
 
 def _kind_of_folder(place: Path) -> str:
-    names = {child.name for child in place.iterdir()}
-    children = [child for child in place.iterdir() if child.is_dir()]
-    if CORPUS in names:
-        return "beir"
-    wrapped = len(children) == 1 and any((children[0] / listing).is_file() for listing in LISTINGS)
-    return "slack-export" if wrapped or names & set(LISTINGS) else "files"
+    names = Folder(place, max_bytes=0).names()
+    if _holds_export(place, names):
+        return "slack-export"
+    return "beir" if {CORPUS, QUERIES} <= set(names) else "files"
+
+
+def _holds_export(place: Path, names: Iterable[str]) -> bool:
+    """Whether one export is among the names; private messages must never be taken for pages, so two are refused."""
+    roots = export_roots(names)
+    if len(roots) > 1:
+        found = ", ".join(root.rstrip("/") for root in roots)
+        raise UnknownKindError(f"{place} holds more than one Slack export: {found}.", hint="Name the folder of one.")
+    return bool(roots)
 
 
 def _kind_of_file(place: Path) -> str:
     if zipfile.is_zipfile(place):
-        with zipfile.ZipFile(place) as archive:
-            inside = {name.rsplit("/", 1)[-1] for name in archive.namelist() if name.count("/") <= 1}
-        if inside & set(LISTINGS):
+        with opened(place, max_bytes=0) as archive:
+            names = archive.names()
+        if _holds_export(place, names):
             return "slack-export"
         raise UnknownKindError(f"{place} is a zip without a Slack export.", hint="Unpack it and give the folder.")
     if place.suffix.lower() == ".zip":

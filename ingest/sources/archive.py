@@ -1,7 +1,9 @@
 """Reading named entries of a zip file or a folder. A zip is never unpacked, a link never leads out of the folder."""
 
 import hashlib
+import lzma
 import os
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -15,6 +17,14 @@ from ingest.errors import EntryUnreadableError, FileTooLargeError, OutsideSource
 UTF8_NAME = 0x800  # the flag bit of a zip entry whose name is UTF-8
 
 
+# What zipfile raises for damaged, encrypted or unusual archives. UnicodeDecodeError and struct.error come from names
+# and extra fields, RuntimeError from encryption, NotImplementedError from versions and methods.
+ZIP_TROUBLES = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError, EOFError, OSError),
+    *(zlib.error, lzma.LZMAError, struct.error),
+)
+
+
 class Archive(Protocol):
     """Named bytes: a zip file or a folder. Names are relative POSIX paths, sorted, hidden ones left out."""
 
@@ -23,6 +33,12 @@ class Archive(Protocol):
 
     def read(self, name: str) -> bytes:
         """The bytes of one entry; raises a RefusedError where they cannot or must not be had."""
+
+    def repeated(self) -> tuple[str, ...]:
+        """The names that more than one entry has, sorted; the first such entry is the one that is read."""
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """Folders whose names cannot be had, each with the reason; sorted."""
 
 
 @contextmanager
@@ -33,7 +49,7 @@ def opened(place: Path, max_bytes: int) -> Iterator[Archive]:
         return
     try:
         archive = zipfile.ZipFile(place)
-    except (OSError, zipfile.BadZipFile) as error:
+    except ZIP_TROUBLES as error:
         raise SourceUnreadableError(f"{place} cannot be opened: {error}.", hint="Copy it again.") from error
     with archive:
         yield Zipped(archive, max_bytes)
@@ -45,13 +61,27 @@ class Zipped:
     def __init__(self, archive: zipfile.ZipFile, max_bytes: int) -> None:
         self._archive = archive
         self._max_bytes = max_bytes
-        self._entries = {
-            name: info for info in archive.infolist() if not info.is_dir() and not hidden(name := _name_of(info))
-        }
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self._repeated: set[str] = set()
+        for info in archive.infolist():
+            name = _name_of(info)
+            if info.is_dir() or hidden(name):
+                continue
+            if name in self._entries:
+                self._repeated.add(name)
+            self._entries.setdefault(name, info)
 
     def names(self) -> tuple[str, ...]:
         """Every entry but folders, hidden files and what macOS adds."""
         return tuple(sorted(self._entries))
+
+    def repeated(self) -> tuple[str, ...]:
+        """The names that the zip holds twice or more."""
+        return tuple(sorted(self._repeated))
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """A zip's names are in one place: none."""
+        return ()
 
     def read(self, name: str) -> bytes:
         """The bytes of one entry, checked against its checksum."""
@@ -60,7 +90,7 @@ class Zipped:
             raise FileTooLargeError(f"{info.file_size} bytes are more than the {self._max_bytes} allowed.")
         try:
             return self._archive.read(info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        except ZIP_TROUBLES as error:
             raise EntryUnreadableError(f"The entry cannot be unpacked: {error}.") from error
 
 
@@ -76,10 +106,34 @@ class Folder:
         """Every file, and every link to a folder outside so that it can be refused by name."""
         if not self._root.is_dir():
             return (self._root.name,)
-        return tuple(sorted(self._walk()))
+        return tuple(sorted(self._walk([])))
 
-    def _walk(self) -> Iterator[str]:
-        for folder, subfolders, files in os.walk(self._root):
+    def repeated(self) -> tuple[str, ...]:
+        """A folder holds a name once: none."""
+        return ()
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """The sub-folders that cannot be listed; raises SourceUnreadableError if the folder itself cannot."""
+        failures: list[OSError] = []
+        if self._root.is_dir():
+            for _ in self._walk(failures):
+                pass
+        return tuple(sorted({self._failed(failure) for failure in failures}))
+
+    def _failed(self, failure: OSError) -> tuple[str, str]:
+        return (
+            Path(failure.filename).relative_to(self._root).as_posix(),
+            f"The folder cannot be read: {failure.strerror}.",
+        )
+
+    def _walk(self, failures: list[OSError]) -> Iterator[str]:
+        def failed(failure: OSError) -> None:
+            # Without the folder itself, or without a name for what is missing, everything would look deleted.
+            if failure.filename is None or Path(failure.filename) == self._root:
+                raise SourceUnreadableError(f"{self._root} cannot be read: {failure.strerror}.") from failure
+            failures.append(failure)
+
+        for folder, subfolders, files in os.walk(self._root, onerror=failed):
             place = Path(folder)
             subfolders[:] = [name for name in subfolders if not hidden(name)]
             links = [name for name in subfolders if (place / name).is_symlink()]
@@ -90,7 +144,10 @@ class Folder:
 
     def leaves(self, name: str) -> bool:
         """True for a link that leads out of the folder."""
-        return not self._path(name).resolve().is_relative_to(self._inside)
+        try:
+            return not self._path(name).resolve().is_relative_to(self._inside)
+        except (OSError, RuntimeError):
+            return False  # a link to itself leads nowhere: whoever reads it is told so
 
     def read(self, name: str) -> bytes:
         """The bytes of one regular file inside the folder."""
@@ -114,21 +171,29 @@ class Folder:
 class Rooted:
     """An archive seen from one of its folders: an export that was zipped together with the folder around it."""
 
-    def __init__(self, archive: Archive, landmarks: Iterable[str]) -> None:
+    def __init__(self, archive: Archive, root: str) -> None:
         self._archive = archive
-        wanted = set(landmarks)
-        found = [name for name in archive.names() if name.rsplit("/", 1)[-1] in wanted and name.count("/") <= 1]
-        first = min(found, key=lambda name: (name.count("/"), name), default="")
-        self._prefix = first[: first.rfind("/") + 1]
+        self._prefix = root
 
     def names(self) -> tuple[str, ...]:
         """The entries below the folder, relative to it."""
-        length = len(self._prefix)
-        return tuple(name[length:] for name in self._archive.names() if name.startswith(self._prefix))
+        return self._below(self._archive.names())
+
+    def repeated(self) -> tuple[str, ...]:
+        """The names below the folder that more than one entry has."""
+        return self._below(self._archive.repeated())
+
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """The folders below the folder that cannot be listed."""
+        found = dict(self._archive.unreadable())
+        return tuple((name, found[self._prefix + name]) for name in self._below(found))
 
     def read(self, name: str) -> bytes:
         """The bytes of one entry."""
         return self._archive.read(self._prefix + name)
+
+    def _below(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
 
 
 def hidden(name: str) -> bool:

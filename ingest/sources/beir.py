@@ -14,6 +14,7 @@ from ingest.sources.archive import sha_of_file
 from ingest.sources.markdown import paragraphs
 
 CORPUS = "corpus.jsonl"
+QUERIES = "queries.jsonl"  # stands beside it; a corpus file alone may be anything
 NAME_CHARACTERS = 500
 
 
@@ -37,6 +38,10 @@ class BeirCorpus:
     def memberships(self) -> Iterable[tuple[str, str]]:
         """A corpus knows nobody."""
         return ()
+
+    def audience_of(self, external_id: str) -> tuple[str, ...] | None:  # noqa: ARG002 - one audience for every page
+        """The one audience of every document."""
+        return self._audience
 
     def read(self) -> Iterator[Item]:
         """One item for each line that is not blank."""

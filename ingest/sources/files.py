@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from core.settings import IngestSettings
 from core.words import EVERYONE, OPEN_TO, Bucket, Document, Instant, digest_of
-from ingest.errors import NotUtf8Error, RefusedError
+from ingest.errors import EntryUnreadableError, NotUtf8Error, RefusedError
 from ingest.items import Entry, Found, Item, Refused, Skipped
 from ingest.markup import clean, one_line
 from ingest.sources.archive import Folder, sha_of_entries
@@ -35,27 +35,36 @@ class TextFiles:
     def fingerprint(self) -> str:
         """SHA-256 over names and bytes of every file of a known type, and over the options."""
         names = [name for name in self._folder.names() if _known(name)]
-        return digest_of(self.kind, sha_of_entries(self._folder, names), json.dumps([self._audience, self._limit]))
+        options = json.dumps([self._folder.unreadable(), self._audience, self._limit])
+        return digest_of(self.kind, sha_of_entries(self._folder, names), options)
 
     def memberships(self) -> Iterable[tuple[str, str]]:
         """A folder knows nobody."""
         return ()
 
+    def audience_of(self, external_id: str) -> tuple[str, ...] | None:  # noqa: ARG002 - one audience for every page
+        """The one audience of every document."""
+        return self._audience
+
     def read(self) -> Iterator[Item]:
-        """One item for each file that is not hidden, by path."""
+        """One item for each file that is not hidden, by path, and one for each folder that cannot be read."""
+        for folder, reason in self._folder.unreadable():
+            place = clean(f"{folder}/")
+            yield Refused(place, EntryUnreadableError.code, reason, doubts=place)
         for name in self._folder.names():
             try:
                 yield self._item(name)
             except RefusedError as error:
                 place = clean(name)
-                yield Refused(place, error.code, error.message, (Entry("", place, "failed", error.code),))
+                entry = Entry("", place, "failed", error.code)
+                yield Refused(place, error.code, error.message, (entry,), doubts=place)
 
     def _item(self, name: str) -> Item:
         if not _known(name) and not self._folder.leaves(name):
             return _skipped(clean(name), "filtered", "unsupported_type")
         text = _decoded(self._folder.read(name))
         if clean(name) != name:
-            raise NotUtf8Error("The file's name is not UTF-8.")
+            return _misnamed(name)
         page = parse_markdown(text) if _suffix(name) in MARKDOWN else Page("", {}, paragraphs(text))
         if not page.blocks:
             return _skipped(name, "filtered", "empty")
@@ -85,6 +94,18 @@ def _suffix(name: str) -> str:
 
 def _skipped(name: str, bucket: Bucket, reason: str) -> Skipped:
     return Skipped((Entry("", name, bucket, reason),))
+
+
+def _misnamed(name: str) -> Refused:
+    """What cannot be an id. No document ever had that name, so none is in doubt."""
+    place = clean(name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        code, reason = NotUtf8Error.code, "The file's name is not UTF-8."
+    else:
+        code, reason = "control_characters", "The file's name holds control characters."
+    return Refused(place, code, reason, (Entry("", place, "failed", code),), doubts=None)
 
 
 def _decoded(raw: bytes) -> str:

@@ -4,6 +4,7 @@ Deny by default: a conversation that no listing names has no audience, a folder 
 either, and nobody holds the workspace but its own active people.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 
 from core.words import digest_of
 from ingest.conversations import Conversation
-from ingest.markup import one_line
+from ingest.markup import PRIVATE, one_line
 
 LISTINGS = ("users.json", "channels.json", "groups.json", "dms.json", "mpims.json")
 NAME_CHARACTERS = 80
-PRIVATE = "private-channel"  # what a mention of a private channel shows to readers of another one
 SLACKBOT = "USLACKBOT"
+TEAM_ID = re.compile(r"[A-Z][A-Z0-9]{1,30}")  # nothing else may become a principal: `everyone` is a word of ours
+OWNERS = ("is_primary_owner", "is_owner", "is_admin")
+DAY = re.compile(r"[^/]+/\d{4}-\d{2}-\d{2}\.json")
+STRICTNESS = ("channel", "group", "mpim", "dm")
 
 Record = Mapping[str, object]
 
@@ -35,7 +39,7 @@ class Directory:
 def directory_of(listings: Mapping[str, Sequence[Record]], *, name: str) -> Directory:
     """The directory of parsed listings by file name; `name` of the source stands in for a missing workspace id."""
     users = {_text(user, "id"): user for user in listings.get("users.json", ()) if _text(user, "id")}
-    workspace = _workspace(users.values(), name)
+    workspace = _workspace(listings.get("channels.json", ()), users.values()) or f"W{digest_of(name)[:8]}"
     records = {record_id: (record, kind) for record_id, record, kind in _conversations(listings)}
     conversations = [_conversation(record, kind, workspace) for record, kind in records.values()]
     private = {record_id for record_id, (_, kind) in records.items() if kind != "channel"}
@@ -51,6 +55,23 @@ def directory_of(listings: Mapping[str, Sequence[Record]], *, name: str) -> Dire
     )
 
 
+def export_roots(names: Iterable[str]) -> list[str]:
+    """Where among these names exports stand: `""` at the top, else every folder right below that is one, with a `/`.
+
+    Two listings make an export, or one beside the messages of a day: a single `users.json` may be anything.
+    """
+    evidence: dict[str, set[str]] = {}
+    for name in names:
+        root, _, rest = name.partition("/")
+        for prefix, inner in (("", name), (f"{root}/", rest)):
+            if inner in LISTINGS:
+                evidence.setdefault(prefix, set()).add(inner)
+            elif DAY.fullmatch(inner):
+                evidence.setdefault(prefix, set()).add("day")
+    roots = sorted(prefix for prefix, found in evidence.items() if len(found) > 1)
+    return roots[:1] if "" in roots else roots
+
+
 def display_name(user: Record) -> str:
     """The name that Slack shows: display name, then full name, then handle; empty if there is none."""
     profile = user.get("profile")
@@ -61,18 +82,26 @@ def display_name(user: Record) -> str:
     return ""
 
 
-def _workspace(users: Iterable[Record], name: str) -> str:
-    teams = Counter(team for user in users if (team := _text(user, "team_id")))
-    # The most frequent, and of equals the first in the alphabet: the order of users.json must not decide.
-    return min(teams, key=lambda team: (-teams[team], team)) if teams else f"W{digest_of(name)[:8]}"
+def _workspace(channels: Iterable[Record], users: Iterable[Record]) -> str:
+    """The team that the channels say they are in, else its owners', else most people's; empty if none says."""
+    people = [user for user in users if not user.get("is_stranger")]
+    owners = [user for user in people if any(user.get(flag) for flag in OWNERS)]
+    for records, key in ((channels, "context_team_id"), (owners, "team_id"), (people, "team_id")):
+        if teams := Counter(team for record in records if TEAM_ID.fullmatch(team := _text(record, key))):
+            # Of equally frequent ones the first in the alphabet: the order of a listing must not decide.
+            return min(teams, key=lambda team: (-teams[team], team))
+    return ""
 
 
-def _conversations(listings: Mapping[str, Sequence[Record]]) -> Iterator[tuple[str, Record, str]]:
-    """Conversations by id, the stricter listing last so that it wins over a public one."""
-    for file, kind in (("channels", "channel"), ("groups", "group"), ("mpims", "mpim"), ("dms", "dm")):
-        for record in listings.get(f"{file}.json", ()):
-            if record_id := _text(record, "id"):
-                yield record_id, record, _stricter(record, kind)
+def _conversations(listings: Mapping[str, Sequence[Record]]) -> list[tuple[str, Record, str]]:
+    """Every conversation with its id, the stricter ones last so that they win over what is listed twice."""
+    found = [
+        (record_id, record, _stricter(record, kind))
+        for file, kind in (("channels", "channel"), ("groups", "group"), ("mpims", "mpim"), ("dms", "dm"))
+        for record in listings.get(f"{file}.json", ())
+        if (record_id := _text(record, "id"))
+    ]
+    return sorted(found, key=lambda one: STRICTNESS.index(one[2]))
 
 
 def _stricter(record: Record, kind: str) -> str:
@@ -97,11 +126,14 @@ def _conversation(record: Record, kind: str, workspace: str) -> Conversation:
 
 
 def _folders(conversations: Iterable[Conversation]) -> dict[str, Conversation | None]:
-    folders: dict[str, Conversation | None] = {}
-    for conversation in conversations:
-        for key in {conversation.folder, conversation.id}:
-            folders[key] = None if key in folders else conversation
-    return folders
+    """Conversations by folder and by id; one that shares either with another is known by neither."""
+    found = list(conversations)
+    claims = Counter(key for conversation in found for key in {conversation.folder, conversation.id})
+    return {
+        key: conversation if claims[conversation.folder] == claims[conversation.id] == 1 else None
+        for conversation in found
+        for key in (conversation.folder, conversation.id)
+    }
 
 
 def _workspace_holders(users: Mapping[str, Record], workspace: str) -> Iterator[tuple[str, str]]:

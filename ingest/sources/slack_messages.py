@@ -44,10 +44,17 @@ class Dropped:
 
 def read_message(raw: object, directory: Directory) -> Message | Dropped:
     """The message of one object of a day file. Never raises: what is malformed is dropped as failed."""
+    try:
+        return _read(raw, directory)
+    except Exception:  # noqa: BLE001 - a shape nobody thought of costs its own message and is counted, never the run
+        return Dropped("", "failed", "malformed_message")
+
+
+def _read(raw: object, directory: Directory) -> Message | Dropped:
     if not isinstance(raw, dict) or (time := exact_time(raw.get("ts"))) is None:
         return Dropped("", "failed", "malformed_message")
     ts, at = time
-    subtype = _string(raw, "subtype")
+    subtype = one_line(_string(raw, "subtype"), NAME_CHARACTERS)
     if subtype in DELETED:
         gone = exact_time(raw.get("deleted_ts"))
         return Dropped(ts, "tombstoned", subtype, deletes=gone[0] if gone else ts)
@@ -81,7 +88,7 @@ def _message(raw: Record, directory: Directory, *, ts: str, at: Instant, text: s
         edited=bool(raw.get("edited")),
         broadcast=raw.get("subtype") in ("thread_broadcast", "reply_broadcast"),
         reactions=sum(map(_reaction_count, reactions)),
-        resolved=any(reaction.get("name") in RESOLVED for reaction in reactions),
+        resolved=any(_string(reaction, "name") in RESOLVED for reaction in reactions),
     )
 
 

@@ -56,6 +56,7 @@ def beir(folder: Path, grown: bool) -> Path:  # noqa: FBT001 - the shape of Case
     ]
     more = [{"_id": "3", "text": "One more thing."}] if grown else []
     (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, [*lines, *more])))
+    (folder / "queries.jsonl").write_text("")
     return folder
 
 
@@ -125,3 +126,10 @@ def test_no_document_is_without_audience_text_or_a_name_of_its_own(case: Case, t
 def test_an_audience_given_holds_for_every_document(case: Case, tmp_path: Path) -> None:
     found = list(documents(case.at(tmp_path / "s", audience=["it", "hr", "it"])))
     assert {document.audience for document in found} == {("hr", "it")}
+
+
+def test_who_may_read_a_document_can_be_asked_by_its_id(case: Case, tmp_path: Path) -> None:
+    for audience in (None, ["hr"]):
+        source = case.at(tmp_path / "s", audience=audience)
+        found = list(documents(source))
+        assert [source.audience_of(document.external_id) for document in found] == [d.audience for d in found]

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,11 +147,111 @@ def test_bytes_that_are_no_text_are_a_question_like_any_other(company: Company) 
     assert (done.status, done.json["passages"]) == (0, [])
 
 
-def test_an_old_terminal_gets_question_marks_and_no_error(company: Company) -> None:
+ASCII = {
+    "an ASCII stream": {"PYTHONIOENCODING": "ascii"},
+    "an ASCII locale": {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+
+
+@pytest.mark.parametrize("terminal", ASCII)
+def test_an_old_terminal_gets_numbers_for_its_missing_letters_and_no_error(company: Company, terminal: str) -> None:
     options = ("--as", OWEN, "--top-k", "2")
-    done = run("search", "What may a hotel in London cost?", *options, data=company.data, PYTHONIOENCODING="ascii")
+    question = "What may a hotel in London cost, £?"
+    text = run("search", question, *options, data=company.data, **ASCII[terminal])
+    assert (text.status, text.err) == (0, "")
+    assert text.out.isascii()
+    assert "\\xa3185" in text.out
+    done = run("search", question, *options, "--json", data=company.data, **ASCII[terminal])
     assert (done.status, done.err) == (0, "")
-    assert "?185" in done.out
+    assert done.out.isascii()
+    assert "£185" in done.json["passages"][0]["text"]
+    usual = run("search", question, *options, "--json", data=company.data)
+    chunks = [[passage["chunk_id"] for passage in found.json["passages"]] for found in (done, usual)]
+    assert chunks[0] == chunks[1], "the question was understood alike"
+
+
+def shell(line: str, data: Path) -> Done:
+    """A command line as a shell reads it, where $threadwise is the command."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", line.replace("$threadwise", f"{sys.executable} -m api.cli")],
+        cwd=ROOT,
+        env=os.environ | {"THREADWISE_DATA_DIR": str(data)},
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("what", ["search leave", "search leave --json", "--help", "--version", "search '' --json"])
+def test_an_answer_that_cannot_be_written_is_one_line_on_stderr(company: Company, what: str, where: str) -> None:
+    done = shell(f"$threadwise {what} {where}", company.data)
+    refused = what == "search '' --json" and "full" in where
+    assert (done.status, done.out, done.traceback) == (2 if refused else 1, "", False), done.err
+    assert done.err.startswith("error[empty_question]" if refused else "error[file_system]: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "<&- 2>&-"])
+def test_without_standard_error_a_command_works(company: Company, where: str) -> None:
+    done = shell(f"$threadwise search leave --json {where}", company.data)
+    assert done.status == 0
+    assert done.json["passages"]
+    refused = shell(f"$threadwise search '' --json {where}", company.data)
+    assert (refused.status, refused.json["error"]["code"]) == (2, "empty_question")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_command_that_is_interrupted_says_so_and_exits_like_any_other(
+    company: Company, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    place = tmp_path / "pipe"
+    os.mkfifo(place)  # reading it takes for ever, so that the interruption comes in time
+    script = (
+        "import os, signal, sys; from core import settings; from api import cli\n"
+        "def stop(*_): os.kill(os.getpid(), signal.SIGINT); open(sys.argv.pop())\n"
+        "settings.load_settings = stop\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "search", "leave", *options, "--as", place],
+        cwd=ROOT,
+        env=os.environ | {"THREADWISE_DATA_DIR": str(company.data)},
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    ended = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert (ended.status, ended.traceback) == (130, False)
+    assert ended.err.startswith("error[interrupted]: ")
+    if options:
+        assert ended.json["error"]["code"] == "interrupted"
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = run("--version", data=tmp_path / "data")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (done.status, done.out) == (0, f"threadwise {version}\n")
+
+
+def test_what_is_registered_is_one_object(company: Company) -> None:
+    listed = run("features", "list", "--json", data=company.data)
+    assert listed.status == 0
+    assert {row["name"] for row in listed.json["registered"]} >= {"chunk_embedding", "document_signals"}
+
+
+@pytest.mark.parametrize("name", ["a%41 b?c#d", os.fsdecode(b"no text \xff")])
+def test_everything_lies_in_exactly_the_data_folder_that_was_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "page.md").write_text("# Leave\n\nAsk Ruth.\n")
+    folder = tmp_path / "data" / name
+    ingested = run("ingest", tmp_path / "page.md", "--json", "--data-dir", folder, data=tmp_path / "unused")
+    assert ingested.status == 0, ingested.err
+    found = run("search", "leave", "--json", "--data-dir", folder, data=tmp_path / "unused")
+    assert found.status == 0, found.err
+    assert len(found.json["passages"]) == 1
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [name]
+    assert not (tmp_path / "unused").exists()
 
 
 def test_whoever_stops_reading_the_output_gets_no_complaint(company: Company) -> None:
@@ -199,6 +300,7 @@ REFUSED: dict[str, tuple[int, str, tuple[str, ...], dict[str, str]]] = {
     "no evaluation set": (2, "not_an_evaluation_set", ("eval", "empty"), {}),
     "a setting of another type": (2, "invalid_setting", ("search", "x"), {"THREADWISE_RETRIEVAL__TOP_K": "abc"}),
     "a setting that does not exist": (2, "invalid_setting", ("search", "x"), {"THREADWISE_INDEX__COLOUR": "red"}),
+    "a data folder without a name": (2, "invalid_setting", ("search", "x", "--data-dir", ""), {}),
     "a server that is down": (3, "database_unavailable", ("search", "x"), {"THREADWISE_DATABASE_URL": DEAD_SERVER}),
     "no database at all": (3, "database_unavailable", ("search", "x"), {"THREADWISE_DATABASE_URL": "nonsense"}),
     "a data folder that is a file": (3, "database_unavailable", ("search", "x", "--data-dir", "file"), {}),

@@ -1,13 +1,19 @@
 """The registry follows the definitions of the code, once per change, whoever opens it first."""
 
+import os
+import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.settings import IndexSettings
+from core.database import Database
+from core.errors import DatabaseUnavailableError
+from core.settings import IndexSettings, sqlite_url
 from features.feast_import import import_feast
 from features.store import FeatureStore, open_feature_store
 from tests.support import catalog_rows as rows
@@ -15,7 +21,7 @@ from tests.support import catalog_rows as rows
 
 def opened(folder: Path) -> FeatureStore:
     return open_feature_store(
-        data_dir=folder, database_url=f"sqlite:///{folder / 'threadwise.sqlite3'}", index=IndexSettings()
+        data_dir=folder, database_url=sqlite_url(folder / "threadwise.sqlite3"), index=IndexSettings()
     )
 
 
@@ -34,7 +40,7 @@ def test_definitions_are_applied_once_and_again_only_when_they_change(
         unchanged.setattr(online_store.CachedFeastStore, "register", refuse)
         opened(tmp_path).close()
         (tmp_path / "feast_applied").write_text("of an older release")
-        with pytest.raises(AssertionError):
+        with pytest.raises(DatabaseUnavailableError):
             opened(tmp_path)
     opened(tmp_path).close()
     assert (tmp_path / "feast_applied").read_text() != "of an older release"
@@ -48,6 +54,71 @@ def test_a_registry_that_was_lost_is_made_again(tmp_path: Path) -> None:
     store = opened(tmp_path)
     assert store.feast.get_feature_view("document_signals").name == "document_signals"
     store.close()
+
+
+def garble(registry: Path) -> None:
+    registry.write_bytes(b"no database at all" * 500)
+
+
+def cut(registry: Path) -> None:
+    registry.write_bytes(registry.read_bytes()[: registry.stat().st_size // 2])
+
+
+def garble_the_middle(registry: Path) -> None:
+    whole = registry.read_bytes()
+    registry.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+
+def garble_a_row(registry: Path) -> None:
+    with closing(sqlite3.connect(registry)) as connection, connection:
+        connection.execute("UPDATE feature_services SET feature_service_proto = x'ffffffff'")
+
+
+def garble_the_mark(registry: Path) -> None:
+    registry.with_name("feast_applied").write_bytes(b"\xff\xfe")
+
+
+@pytest.mark.parametrize("damage", [garble, cut, garble_the_middle, garble_a_row, garble_the_mark])
+def test_a_registry_that_was_damaged_is_made_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    opened(tmp_path).close()
+    damage(tmp_path / "feast_registry.sqlite3")
+    store = opened(tmp_path)
+    assert len(store.feast.list_feature_views()) == 3
+    store.close()
+
+
+def test_a_registry_that_cannot_be_made_again_is_one_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.create(str(tmp_path / "threadwise.sqlite3")).close()
+    opened(tmp_path).close()
+    from features import online_store  # noqa: PLC0415 - derives from Feast's classes
+
+    tries: list[int] = []
+
+    def full(*_: object) -> None:
+        tries.append(1)
+        message = "database or disk is full"
+        raise sqlite3.OperationalError(message)
+
+    (tmp_path / "feast_applied").unlink()
+    monkeypatch.setattr(online_store.CachedFeastStore, "register", full)
+    with pytest.raises(DatabaseUnavailableError, match="disk is full"):
+        opened(tmp_path)
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize("name", ["a%41 b?c#d", os.fsdecode(b"no text \xff%41")])
+def test_a_registry_lies_in_exactly_the_folder_that_was_named(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    database = Database(sqlite_url(folder / "threadwise.sqlite3"))
+    store = opened(folder)
+    assert len(store.feast.list_feature_views()) == 3
+    store.close()
+    database.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (folder / "feast_registry.sqlite3").stat().st_size > 0
 
 
 def test_two_that_open_an_empty_folder_at_once_both_get_a_whole_registry(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def _sha(row: Row) -> str:
 
 def _source(session: Session, name: str) -> int:
     values = {"name": name, "kind": "files", "workspace": "", "fingerprint": "", "created_at": 1}
+    values |= {"location": "", "audience": ""}
     insert_missing(session, t.source, [values])
     number = int(session.execute(select(t.source.c.id).where(t.source.c.name == name)).scalar_one())
     run = {"id": RUN, "source_id": number, "state": "succeeded", "fingerprint": "", "unchanged": 0, "started_at": 1}

@@ -117,3 +117,10 @@ def test_a_program_reads_exactly_what_was_stored_from_json_that_cannot_steer_a_t
 
 def test_json_keeps_other_alphabets_readable() -> None:
     assert rendering.json_text(["£30 für 中文 😀"]) == '["£30 für 中文 😀"]'
+
+
+@given(st.text())
+def test_json_for_an_ascii_stream_means_the_same(text: str) -> None:
+    written = rendering.ascii_json(rendering.json_text({text: [text]}))
+    assert written.isascii()
+    assert json.loads(written) == {text: [text]}

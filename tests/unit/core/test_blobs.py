@@ -25,10 +25,11 @@ def test_a_missing_blob_says_what_to_do(tmp_path: Path) -> None:
         BlobStore(tmp_path).get("0" * 64)
 
 
-def test_an_altered_blob_is_never_returned_and_is_repaired_by_putting_it_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"who", b"\0\0\0\0\0", b""])
+def test_an_altered_blob_is_never_returned_and_is_repaired_by_putting_it_again(tmp_path: Path, damage: bytes) -> None:
     blobs = BlobStore(tmp_path)
     sha = blobs.put(b"whole")
-    (tmp_path / sha[:2] / sha).write_bytes(b"who")
+    (tmp_path / sha[:2] / sha).write_bytes(damage)
     with pytest.raises(BlobDamagedError, match="altered"):
         blobs.get(sha)
     assert blobs.get(blobs.put(b"whole")) == b"whole"

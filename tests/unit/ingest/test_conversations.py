@@ -120,6 +120,20 @@ def test_of_two_states_of_a_message_the_edited_one_is_kept() -> None:
     assert [block.text for block in sitting.blocks] == ["Ada (edited): new"]
 
 
+def test_two_messages_of_one_time_are_both_kept_unless_they_are_the_same() -> None:
+    twice = [message(0, "one"), message(0, "two"), message(0, "one", author="U2", speaker="Ben"), message(0, "one")]
+    (sitting,) = documents(twice)
+    assert [block.text for block in sitting.blocks] == ["Ada: one", "Ada: two", "Ben: one"]
+    assert Counter(entry.bucket for entry in entries(twice)) == {"merged": 3, "duplicate": 1}
+
+
+def test_a_sitting_is_not_cut_between_two_messages_of_one_time() -> None:
+    said = [message(second) for second in range(SITTING_MESSAGES)]
+    found = documents([*said, message(SITTING_MESSAGES - 1, "other"), message(SITTING_MESSAGES)])
+    assert len({document.external_id for document in found}) == len(found) == 2
+    assert len(found[0].blocks) == SITTING_MESSAGES + 1
+
+
 def test_a_message_alone_in_its_document_is_indexed_and_others_are_merged() -> None:
     assert [entry.bucket for entry in entries([message(0)])] == ["indexed"]
     assert [entry.bucket for entry in entries([message(0), message(1)])] == ["merged", "merged"]

@@ -1,10 +1,14 @@
 """Folders of pages."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from core.settings import IngestSettings
 from core.words import Document
+from ingest.errors import SourceUnreadableError
 from ingest.sources import Entry, Found, Refused
 from ingest.sources.files import TextFiles
 from ingest.sources.markdown import parse_markdown
@@ -151,3 +155,48 @@ def test_links_may_not_leave_the_folder(tmp_path: Path) -> None:
         ("folder", "outside_source"),
     ]
     assert [item.document.external_id for item in found if isinstance(item, Found)] == ["real.md", "same.md"]
+
+
+def test_a_refused_file_leaves_only_itself_in_doubt(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.md").write_bytes(b"\xff")
+    assert [item.doubts for item in read(tmp_path) if isinstance(item, Refused)] == ["sub/a.md"]
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_with_all_that_is_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.md").write_text("text")
+    (tmp_path / "b.md").write_text("text")
+    scandir, forbidden = os.scandir, {tmp_path / "sub"}
+
+    def guarded(place: str) -> object:
+        if Path(place) in forbidden:
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = read(tmp_path)
+    assert [(item.place, item.code, item.doubts) for item in found if isinstance(item, Refused)] == [
+        ("sub/", "unreadable", "sub/")
+    ]
+    assert [item.document.external_id for item in found if isinstance(item, Found)] == ["b.md"]
+    forbidden.add(tmp_path)
+    with pytest.raises(SourceUnreadableError):
+        read(tmp_path)
+
+
+def test_a_name_that_cannot_be_an_id_is_refused_for_the_true_reason(tmp_path: Path) -> None:
+    (tmp_path / "a\x07.md").write_text("text")
+    (tmp_path / "b\udcff.md").write_text("text")
+    found = [item for item in read(tmp_path) if isinstance(item, Refused)]
+    assert [(item.code, item.reason, item.doubts) for item in found] == [
+        ("control_characters", "The file's name holds control characters.", None),
+        ("not_utf8", "The file's name is not UTF-8.", None),
+    ]
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.md").symlink_to(tmp_path / "a.md")
+    assert [(item.place, item.code) for item in read(tmp_path) if isinstance(item, Refused)] == [("a.md", "unreadable")]

@@ -19,7 +19,7 @@ CHANNELS = {"C1": "general"}
         ("ask <@U9|ben>", "ask @ben"),
         ("ask <@U9>", "ask @U9"),
         ("in <#C1|old-name>", "in #general"),
-        ("in <#C9|random> or <#C9>", "in #random or #C9"),
+        ("in <#C9|layoffs> or <#C9>", "in #private-channel or #private-channel"),
         ("<!here> and <!channel>", "@here and @channel"),
         ("<!subteam^S1|@oncall> or <!subteam^S1>", "@oncall or @S1"),
         ("due <!date^1392734382^{date}|18 February>", "due 18 February"),

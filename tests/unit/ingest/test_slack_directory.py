@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from ingest.sources.slack_directory import PRIVATE, directory_of
+import pytest
+
+from ingest.markup import PRIVATE
+from ingest.sources.slack_directory import directory_of
 
 USERS: list[dict[str, Any]] = [
     {"id": "U1", "team_id": "T1", "profile": {"display_name": "Ada"}},
@@ -89,3 +92,50 @@ def test_without_teams_the_workspace_is_made_from_the_source_name() -> None:
     assert one != two
     assert one == directory_of({}, name="one").workspace
     assert (one[0], len(one)) == ("W", 9)
+
+
+@pytest.mark.parametrize("flag", ["is_private", "is_group", "is_mpim", "is_im"])
+def test_a_conversation_twice_in_one_listing_takes_the_stricter_state(flag: str) -> None:
+    records: list[dict[str, Any]] = [{"id": "C1", "name": "board", flag: True}, {"id": "C1", "name": "board"}]
+    for order in (records, records[::-1]):
+        directory = directory_of({"channels.json": order, "users.json": USERS}, name="s")
+        assert directory.folders["board"] is not None
+        assert directory.folders["board"].audience == ("T1/C1",)
+        assert directory.channels == {"C1": PRIVATE}
+
+
+def test_conversations_that_share_a_name_are_known_by_no_key() -> None:
+    listings = {"channels.json": [{"id": "C1", "name": "board"}, {"id": "C2", "name": "board"}]}
+    assert directory_of(listings, name="s").folders == {"board": None, "C1": None, "C2": None}
+
+
+def people(*teams: str, **more: object) -> list[dict[str, Any]]:
+    return [{"id": f"U{team}{index}", "team_id": team, **more} for index, team in enumerate(teams)]
+
+
+def test_the_channels_say_which_workspace_they_are_in() -> None:
+    channels = [{"id": "C1", "context_team_id": "T3"}, {"id": "C2", "context_team_id": "T3"}, {"context_team_id": "T4"}]
+    users = people("T2", is_owner=True)
+    assert directory_of({"channels.json": channels, "users.json": users}, name="s").workspace == "T3"
+
+
+@pytest.mark.parametrize("flag", ["is_primary_owner", "is_owner", "is_admin"])
+def test_owners_count_more_than_many_others(flag: str) -> None:
+    users = [*people("T2", "T2"), *people("T1", **{flag: True})]
+    directory = directory_of({"users.json": users}, name="s")
+    assert directory.workspace == "T1"
+    assert [who for who, what in directory.holdings if what == "T1"] == ["T1/UT10"]
+
+
+def test_strangers_do_not_decide_which_workspace_it_is() -> None:
+    users = [*people("T2", "T2", is_stranger=True), *people("T1")]
+    assert directory_of({"users.json": users}, name="s").workspace == "T1"
+
+
+@pytest.mark.parametrize("team", ["everyone", "T1/G1", "t1", "T", "T1 ", "T" * 40, "hr"])
+def test_what_is_no_team_id_never_becomes_a_principal(team: str) -> None:
+    listings = {"users.json": people(team, is_owner=True), "channels.json": [{"id": "C1", "context_team_id": team}]}
+    directory = directory_of(listings, name="s")
+    derived = directory_of({}, name="s").workspace
+    assert directory.workspace == (derived if team != "T1 " else "T1")
+    assert all(what != derived for _, what in directory.holdings)

@@ -174,6 +174,41 @@ def test_reactions_count_and_a_check_mark_resolves() -> None:
     assert (found.reactions, found.resolved) == (5, True)
 
 
+@pytest.mark.parametrize(
+    "reactions",
+    [
+        [{"name": ["x"]}],
+        [{"name": {}, "users": "U1"}],
+        [{"count": "3"}],
+        [{"count": 1.5, "users": 7}],
+        {"name": "x"},
+        "x",
+    ],
+)
+def test_odd_reactions_count_for_nothing(reactions: object) -> None:
+    found = read(text="x", reactions=reactions)
+    assert isinstance(found, Message)
+    assert (found.reactions, found.resolved) == (0, False)
+
+
+def test_a_message_that_breaks_the_reader_fails_by_itself() -> None:
+    class Odd(dict[str, object]):
+        def get(self, *_: object) -> object:
+            raise RecursionError
+
+    assert read_message(Odd(ts="1700000000.000100"), DIRECTORY) == Dropped("", "failed", "malformed_message")
+
+
+def test_a_reason_is_text_that_every_store_takes() -> None:
+    assert dropped(subtype="channel_\x00\ud800" + "x" * 500)[1].encode().isascii() is False
+    assert len(dropped(subtype="channel_\x00" + "x" * 500)[1]) <= 80
+
+
+def test_a_link_to_a_channel_that_no_listing_names_hides_its_name() -> None:
+    assert text_of(text="see <#C9|layoffs> and <#C1|general>") == "see #private-channel and #general"
+    assert text_of(blocks=[{"type": "channel", "channel_id": "C9"}]) == "#private-channel"
+
+
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_no_message_object_breaks_the_reader(fields: dict[str, object]) -> None:
     found = read(**fields)
