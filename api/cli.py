@@ -128,7 +128,7 @@ def search(  # noqa: PLR0913 - each is an option
             authors=tuple(map(_decoded, author or ())),
         )
         ranking = threadwise.search(query)
-        _print(_json(ranking.as_json()) if as_json else ranking_text(ranking))
+        _print(_json(ranking.as_json()) if as_json else ranking_text(ranking, question))
 
 
 @app.command(name="eval")

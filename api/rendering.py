@@ -14,6 +14,52 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 SNIPPET = 600
+COMMON = frozenset(
+    [
+        "and",
+        "are",
+        "can",
+        "could",
+        "did",
+        "does",
+        "for",
+        "from",
+        "get",
+        "had",
+        "has",
+        "have",
+        "how",
+        "may",
+        "must",
+        "our",
+        "per",
+        "shall",
+        "should",
+        "that",
+        "the",
+        "their",
+        "them",
+        "there",
+        "they",
+        "this",
+        "was",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+    ]
+)
+STEM = 5  # letters by which a word is known again in its other forms
 # Control characters but tab and line feed, what turns text around (Unicode's Bidi_Control), Unicode's own line
 # ends, and halves of characters, which no stream can be written with.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -51,11 +97,11 @@ def quarantine_text(rows: list[tuple[str, str, str]]) -> str:
     return "\n".join(["Quarantined:", *lines, *more])
 
 
-def ranking_text(ranking: "Ranking") -> str:
-    """Show ranked passages: score, title, address, text."""
+def ranking_text(ranking: "Ranking", question: str = "") -> str:
+    """Show ranked passages: score, title, address, and of a long text the part that shares most with the question."""
     if not ranking.passages:
         return "Nothing that you may read answers this."
-    shown = [_passage_text(place, passage) for place, passage in enumerate(ranking.passages, 1)]
+    shown = [_passage_text(place, passage, question) for place, passage in enumerate(ranking.passages, 1)]
     return "\n\n".join([*shown, f"{len(shown)} passages in {ranking.took_ms:.0f} ms"])
 
 
@@ -81,11 +127,30 @@ def one_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
-def _passage_text(place: int, passage: "Passage") -> str:
-    text = clean(passage.text)
-    snippet = text if len(text) <= SNIPPET else text[:SNIPPET].rsplit(" ", 1)[0] + " …"
+def snippet(text: str, question: str) -> str:
+    """At most `SNIPPET` characters of the text in whole words, from the line on that shows most of the question."""
+    if len(text) <= SNIPPET:
+        return text
+    starts = [0, *(match.end() for match in re.finditer(r"\n", text))]
+    asked = set(re.findall(r"\w{3,}", question.lower())) - COMMON
+    found = [[match.start() for match in re.finditer(rf"\b{word[:STEM]}", text.lower())] for word in asked]
+
+    def shared(start: int) -> float:
+        # Of each word that is asked for, the share that stands here.
+        shares = (sum(start <= at < start + SNIPPET for at in places) / len(places) for places in found if places)
+        return sum(shares)
+
+    # Of equally good places the last that still shows everything: what is asked for then stands near the top.
+    best = max(starts, key=lambda start: (shared(start), start if shared(start) else -start))
+    part = text[best : best + SNIPPET]
+    tail = "" if best + SNIPPET >= len(text) else " …"
+    return ("… " if best else "") + (part.rsplit(" ", 1)[0] + tail if tail else part)
+
+
+def _passage_text(place: int, passage: "Passage", question: str) -> str:
+    shown = snippet(clean(passage.text), question)
     body = "\n".join(
-        textwrap.fill(line, WIDTH, initial_indent="   ", subsequent_indent="   ") for line in snippet.splitlines()
+        textwrap.fill(line, WIDTH, initial_indent="   ", subsequent_indent="   ") for line in shown.splitlines()
     )
     address = f"{one_line(passage.source)} · {one_line(passage.uri)}"
     return f"{place}. {one_line(passage.title)}  [{passage.score:.3f}]\n   {address}\n{body}"

@@ -124,3 +124,19 @@ def test_json_for_an_ascii_stream_means_the_same(text: str) -> None:
     written = rendering.ascii_json(rendering.json_text({text: [text]}))
     assert written.isascii()
     assert json.loads(written) == {text: [text]}
+
+
+def test_of_a_long_text_the_part_is_shown_that_the_question_asks_for() -> None:
+    text = "\n".join(
+        [*(f"Paragraph {place} about parking." for place in range(40)), "Dogs are welcome on Fridays.", "End."]
+    )
+    shown = rendering.snippet(text, "is a dog allowed at the office?")
+    assert shown.startswith("… Dogs are welcome on Fridays.")
+    assert rendering.snippet(text, "").startswith("Paragraph 0")
+
+
+@given(st.text(max_size=3000), st.text(max_size=50))
+def test_a_snippet_is_bounded_and_taken_from_the_text(text: str, question: str) -> None:
+    shown = rendering.snippet(text, question)
+    assert len(shown) <= rendering.SNIPPET + 4
+    assert shown.removeprefix("… ").removesuffix(" …") in text
