@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.words import Bucket, Document
+from core.words import Bucket, Document, Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Refused:
     """A place that could not be read; `code` is stable. A day file holds no countable message, so no entries.
 
     `doubts` is the prefix of the external ids whose present state this leaves open: with the empty prefix that of
-    every document of the source, with None that of no document.
+    every document of the source, with None that of no document. A prefix that ends in neither `:` nor `/` is one whole
+    id. `between` narrows it to what was said from the first to before the second instant.
     """
 
     place: str
@@ -45,6 +46,7 @@ class Refused:
     reason: str
     entries: tuple[Entry, ...] = ()
     doubts: str | None = ""
+    between: tuple[Instant, Instant] | None = None
 
 
 Item = Found | Skipped | Refused

@@ -10,7 +10,7 @@ from core.blobs import BlobStore
 from core.catalog import documents, runs, sources
 from core.catalog.documents import Target
 from core.clock import Clock
-from core.database import Database
+from core.database import Database, Session
 from core.settings import IngestSettings
 from core.words import Space, digest_of
 from ingest import plan
@@ -101,31 +101,33 @@ class Ingestion:
         started = time.perf_counter()
         with source_lock(self.locks, request.name):
             fingerprint = self._fingerprint(source)
-            if unchanged := self._unchanged(request.name, fingerprint, started):
+            if unchanged := self._unchanged(request, fingerprint, started):
                 return unchanged
             target, waiting = self._plan(source, request, fingerprint)
             embed_seconds = self._apply(target, "" if waiting else fingerprint, report)
             return self._report(target.run_id, time.perf_counter() - started, embed_seconds)
 
-    def repeat(self, source: Source, name: str) -> IngestReport | None:
+    def repeat(self, source: Source, request: Request) -> IngestReport | None:
         """The report of a run that finds nothing changed, or None: then the source has to be ingested."""
         started = time.perf_counter()
-        with source_lock(self.locks, name):
-            return self._unchanged(name, self._fingerprint(source), started)
+        with source_lock(self.locks, request.name):
+            return self._unchanged(request, self._fingerprint(source), started)
 
     def _fingerprint(self, source: Source) -> str:
         return digest_of(source.fingerprint(), self.recipe.pipeline, self.recipe.space.id)
 
-    def _unchanged(self, name: str, fingerprint: str, started: float) -> IngestReport | None:
+    def _unchanged(self, request: Request, fingerprint: str, started: float) -> IngestReport | None:
         run_id = uuid.uuid4().hex
         with self.database.write() as session:
-            stored = sources.known_source(session, name)
+            stored = sources.known_source(session, request.name)
             if stored is None or stored.fingerprint != fingerprint:
                 return None
             count = runs.repeat_last_run(session, stored.id, run_id=run_id, now=self.clock())
             if count is None:
                 return None
             buckets = runs.ledger_buckets(session, run_id)
+            if stored.location != request.location:
+                self._remember(session, stored.id, request)
         seconds = time.perf_counter() - started
         return IngestReport(run_id=run_id, state="succeeded", unchanged=count, buckets=buckets, seconds=seconds)
 
@@ -136,16 +138,21 @@ class Ingestion:
             known = documents.known_documents(session, target.source_id)
         findings = plan.examine(source, known, self.blobs, self.clock())
         if findings.emptied and not request.allow_empty:
+            findings.withdraw(source)
             with self.database.write() as session:
-                plan.record_holdings(session, source, target.source_id)
+                plan.record_rights(session, findings, source, target)
+                self._remember(session, target.source_id, request)
             raise EmptySourceError(
                 "The source has no documents any more; those that it brought are kept.",
                 hint="Check that the folder is mounted and the path is right, or say --allow-empty.",
             )
         with self.database.write() as session:
             plan.record(session, findings, source, target, fingerprint=fingerprint, now=self.clock())
-            sources.remember_options(session, target.source_id, location=request.location, audience=request.audience)
+            self._remember(session, target.source_id, request)
         return target, findings.waiting
+
+    def _remember(self, session: Session, source_id: int, request: Request) -> None:
+        sources.remember_options(session, source_id, location=request.location, audience=request.audience)
 
     def _target(self, source: Source, name: str) -> Target:
         space = self.recipe.space

@@ -6,7 +6,7 @@ that nobody refers to.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.blobs import BlobStore
@@ -14,7 +14,7 @@ from core.catalog import audiences, documents, runs, sources
 from core.catalog.documents import Known, Target
 from core.database import Session
 from core.errors import BlobDamagedError
-from core.words import ChangeKind, Document, Instant
+from core.words import Block, ChangeKind, Document, Instant
 from ingest.sources import Entry, Found, Item, Refused, Source
 
 
@@ -27,7 +27,7 @@ class Findings:
     work: list[tuple[str, ChangeKind, str]] = field(default_factory=list)
     ledger: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)  # prefixes of external ids whose present state is not known
+    doubts: list[Refused] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     narrowed: dict[str, frozenset[str]] = field(default_factory=dict)  # who is left, where somebody lost a right
     unchanged: int = 0
@@ -47,40 +47,54 @@ class Findings:
         if isinstance(item, Refused):
             self.refused.append((item.place, item.code, item.reason))
             if item.doubts is not None:
-                self.doubts.append(item.doubts)
+                self.doubts.append(item)
 
     def settle(self, source: Source, blobs: BlobStore) -> None:
         """Decide, once everything was read, what is gone and what only could not be read this time."""
         stands = [item for item in self.work if not self._only_lost(item, blobs)]
         gone = [name for name, known in sorted(self.known.items()) if known.live and name not in self.seen]
         # What is gone goes first: everything else may take its time.
-        self.work = [(name, "removed", "") for name in gone if not self._kept(name, source)] + stands
+        self.work = [(name, "removed", "") for name in gone if not self._kept(name, source, blobs)] + stands
 
-    def _kept(self, name: str, source: Source) -> bool:
-        """Keep a document that a refused part may hold, for those whom the source still lists as its readers."""
+    def withdraw(self, source: Source) -> None:
+        """Take from every document the readers that the source no longer lists for it."""
+        for name, known in self.known.items():
+            if known.live:
+                self._narrow(name, source.audience_of(name) or ())
+
+    def _kept(self, name: str, source: Source, blobs: BlobStore) -> bool:
+        """Keep a document that stood in what was refused, for those whom the source still lists as its readers."""
         readers = source.audience_of(name)
-        if readers is None or not self._in_doubt(name):
+        before = self._stored(name, blobs)
+        if readers is None or before is None or not self._in_doubt(name, before.blocks):
             return False
         self._narrow(name, readers)
         self.unchanged += 1
         return True
 
     def _only_lost(self, item: tuple[str, ChangeKind, str], blobs: BlobStore) -> bool:
-        """Whether a document merely lacks what stood in a part that could not be read: then its old content stays."""
+        """Whether a document merely lacks what stood in what was refused: then its old content stays."""
         name, change, blob = item
-        if change != "changed" or not self._in_doubt(name):
-            return False
-        try:
-            before = Document.from_canonical(blobs.get(self.known[name].blob_sha))
-        except BlobDamagedError:
+        before = self._stored(name, blobs) if change == "changed" and self.doubts else None
+        if before is None:
             return False
         after = Document.from_canonical(blobs.get(blob))
-        lost = set(after.blocks) < set(before.blocks)
+        missing = [block for block in before.blocks if block not in set(after.blocks)]
+        lost = bool(missing) and set(after.blocks) < set(before.blocks) and self._in_doubt(name, missing)
         self.unchanged += lost
         return lost
 
-    def _in_doubt(self, name: str) -> bool:
-        return any(name.startswith(prefix) for prefix in self.doubts)
+    def _stored(self, name: str, blobs: BlobStore) -> Document | None:
+        """A document as it was, None where its blob is damaged."""
+        try:
+            return Document.from_canonical(blobs.get(self.known[name].blob_sha))
+        except BlobDamagedError:
+            return None
+
+    def _in_doubt(self, name: str, blocks: Sequence[Block]) -> bool:
+        """Whether all of these blocks of a document may stand in what was refused."""
+        about = [refused for refused in self.doubts if _concerns(refused.doubts or "", name)]
+        return bool(about) and all(any(_holds(refused, block) for refused in about) for block in blocks)
 
     def _take_document(self, found: Found, blobs: BlobStore) -> None:
         document, name = found.document, found.document.external_id
@@ -93,14 +107,16 @@ class Findings:
         canonical, known = document.canonical(), self.known.get(name)
         if known is None or not known.live:
             self.work.append((name, "added", blobs.put(canonical)))
-        elif known.blob_sha == hashlib.sha256(canonical).hexdigest():
+        elif known.audience == frozenset(document.audience) and known.blob_sha == hashlib.sha256(canonical).hexdigest():
             self.unchanged += 1
         else:
             self._take_change(document, canonical, blobs)
 
     def _take_change(self, document: Document, canonical: bytes, blobs: BlobStore) -> None:
+        known = self.known[document.external_id]
         self._narrow(document.external_id, document.audience)
-        if document.valid_from is not None and document.valid_from > self.now:
+        later = document.valid_from is not None and document.valid_from > self.now
+        if later and known.valid_from <= self.now and known.content_sha != document.content_sha:
             # What applies today is answered from until the new state applies.
             self.unchanged += 1
             self.waiting = True
@@ -115,6 +131,17 @@ class Findings:
     def _count(self, document: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
         for entry in entries:
             self.ledger[document, entry.channel, entry.bucket, entry.reason] += 1
+
+
+def _concerns(prefix: str, name: str) -> bool:
+    return name.startswith(prefix) if prefix.endswith((":", "/")) or not prefix else name == prefix
+
+
+def _holds(refused: Refused, block: Block) -> bool:
+    if refused.between is None or block.at is None:
+        return True
+    first, last = refused.between
+    return first <= block.at < last
 
 
 def examine(source: Source, known: dict[str, Known], blobs: BlobStore, now: Instant) -> Findings:
@@ -145,18 +172,18 @@ def record(
         unchanged=findings.unchanged,
         now=now,
     )
-    documents.narrow_audiences(
-        session, source=target.source, generation_id=target.generation_id, audiences=findings.narrowed
-    )
     runs.add_work(session, run_id, findings.work)
     runs.add_ledger(session, run_id, findings.ledger)
     runs.add_quarantine(session, run_id, findings.refused, now)
-    record_holdings(session, source, source_id)
+    record_rights(session, findings, source, target)
     # Until the run has ended well, the next one may not take the short cut.
     sources.set_fingerprint(session, source_id, "")
 
 
-def record_holdings(session: Session, source: Source, source_id: int) -> None:
-    """Write who holds what by the source's present listings. Raises `WorkspaceTakenError`."""
-    sources.claim_workspace(session, source_id, source.workspace or "")
-    audiences.replace_memberships(session, source_id, source.memberships())
+def record_rights(session: Session, findings: Findings, source: Source, target: Target) -> None:
+    """Write who holds what and who lost what by the source's present listings. Raises `WorkspaceTakenError`."""
+    sources.claim_workspace(session, target.source_id, source.workspace or "")
+    audiences.replace_memberships(session, target.source_id, source.memberships())
+    documents.narrow_audiences(
+        session, source=target.source, generation_id=target.generation_id, audiences=findings.narrowed
+    )

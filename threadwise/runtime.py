@@ -4,6 +4,7 @@ Web, worker and command line ask the same object. A test sets a property before 
 """
 
 import gc
+import os
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -129,20 +130,21 @@ class Threadwise:
         opened = partial(
             open_source, path, name=name, settings=self.settings.ingest, audience=audience, workspace_url=workspace_url
         )
+        request = Request(name=name, location=_shown(path), audience=audience, allow_empty=allow_empty)
         if kind is None and known:
             # Telling what a path holds takes longer than seeing that nothing in it has changed.
             with suppress(SourceUnreadableError):
-                if unchanged := self.ingestion.repeat(opened(known.kind), name):
+                if unchanged := self.ingestion.repeat(opened(known.kind), request):
                     return unchanged
-        request = Request(name=name, location=str(path.resolve()), audience=audience, allow_empty=allow_empty)
         return self.ingestion.ingest(opened(kind), request, report)
 
     def free_name(self, path: Path) -> str:
         """The name that a path gives its source. Raises `SourceNameTakenError` if another path has it already."""
-        name = path.resolve().name if path.is_dir() else path.resolve().stem
+        shown = Path(_shown(path))
+        name = (shown.name if path.is_dir() else shown.stem).strip()
         with self.database.read() as session:
             known = sources.known_source(session, name)
-        if known and known.location not in ("", str(path.resolve())):
+        if known and known.location not in ("", _shown(path)):
             raise SourceNameTakenError(
                 f"The source {name!r} was read from another path.",
                 hint=f"Say --source {name} if this is its newer state, or choose another name.",
@@ -195,3 +197,8 @@ class Threadwise:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _shown(path: Path) -> str:
+    """The whole path as text; bytes in it that are none become escapes, so that two paths stay two."""
+    return os.fsencode(path.resolve()).decode(errors="backslashreplace")

@@ -25,6 +25,7 @@ class Known:
     content_sha: str
     blob_sha: str
     audience: frozenset[str]
+    valid_from: int
     live: bool
 
 
@@ -53,11 +54,17 @@ def known_documents(session: Session, source_id: int) -> dict[str, Known]:
     """Every document the catalogue has of one source, by external id."""
     c = t.document.c
     readers = _audiences(session, source_id)
-    rows = session.execute(
-        select(c.external_id, c.content_sha, c.blob_sha, c.audience_id, c.version_id).where(c.source_id == source_id)
-    )
+    columns = (c.external_id, c.content_sha, c.blob_sha, c.audience_id, c.version_id, t.version.c.valid_from)
+    versions = t.document.outerjoin(t.version, t.version.c.id == c.version_id)
+    rows = session.execute(select(*columns).select_from(versions).where(c.source_id == source_id))
     return {
-        row[0]: Known(content_sha=row[1], blob_sha=row[2], audience=readers[row[3]], live=row[4] is not None)
+        row[0]: Known(
+            content_sha=row[1],
+            blob_sha=row[2],
+            audience=readers[row[3]],
+            valid_from=row[5] or OPEN_FROM,
+            live=row[4] is not None,
+        )
         for row in rows
     }
 
@@ -140,12 +147,16 @@ def narrow_audiences(
     session: Session, *, source: str, generation_id: int, audiences: Mapping[str, Iterable[str]]
 ) -> None:
     """Give documents (by external id) a smaller audience at once, whatever becomes of their new content later."""
-    for external_id, principals in sorted(audiences.items()):
-        number = document_id_of(source, external_id)
-        row = {"audience_id": audience_id(session, sorted(principals))}
-        session.execute(update(t.document).where(t.document.c.id == number).values(row))
-    moved = [document_id_of(source, external_id) for external_id in audiences]
-    chunk_ids = [row[0] for row in _live_chunks(session, generation_id, moved)]
+    left: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for external_id, principals in audiences.items():
+        left[tuple(sorted(principals))].append(document_id_of(source, external_id))
+    chunk_ids: list[str] = []
+    for readers, numbers in sorted(left.items()):
+        row = {"audience_id": audience_id(session, readers)}
+        for start in range(0, len(numbers), BATCH):
+            some = numbers[start : start + BATCH]
+            session.execute(update(t.document).where(t.document.c.id.in_(some)).values(row))
+            chunk_ids += [found[0] for found in _live_chunks(session, generation_id, some)]
     if chunk_ids:
         first = take(session, len(chunk_ids))
         record_changes(session, generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 from core.errors import InvalidSettingError
 from core.settings import IngestSettings
-from core.words import Bucket, digest_of
+from core.words import Bucket, Instant, digest_of
 from ingest.conversations import Conversation, Message, Permalink, documents_of
 from ingest.errors import BrokenJsonError, EntryUnreadableError, RefusedError, SourceUnreadableError
 from ingest.items import Entry, Item, Refused, Skipped
@@ -105,7 +106,7 @@ class SlackExport:
             try:
                 day = _parsed_list(archive.read(name))
             except RefusedError as error:
-                yield _refused(name, error, doubts=f"{conversation.id}:")
+                yield replace(_refused(name, error, doubts=f"{conversation.id}:"), between=_around_day(name))
                 continue
             for index, raw in enumerate(day):
                 result = read_message(raw, self._directory)
@@ -237,6 +238,19 @@ def _dropped_lines(
 ) -> list[tuple[str, Bucket, str]]:
     lines = [(item, result.bucket, result.reason) for item, result in dropped]
     return lines + [(message.ts, "tombstoned", "deleted_later") for message in messages if message.ts in deleted]
+
+
+def _around_day(name: str) -> tuple[Instant, Instant] | None:
+    """The day that a day file is named after and the days beside it, whatever the time zone; None without a date."""
+    found = re.search(r"(\d{4}-\d\d-\d\d)\.json$", name, re.IGNORECASE)
+    try:
+        day = datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    except ValueError:
+        day = None
+    if day is None:
+        return None
+    first, last = day - timedelta(days=1), day + timedelta(days=2)
+    return Instant(int(first.timestamp()) * 1_000_000), Instant(int(last.timestamp()) * 1_000_000)
 
 
 def _refused(name: str, error: RefusedError, *, doubts: str | None) -> Refused:

@@ -210,6 +210,7 @@ def test_a_command_that_is_interrupted_says_so_and_exits_like_any_other(
     os.mkfifo(place)  # reading it takes for ever, so that the interruption comes in time
     script = (
         "import os, signal, sys; from core import settings; from api import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever runs this in the background ignores it
         "def stop(*_): os.kill(os.getpid(), signal.SIGINT); open(sys.argv.pop())\n"
         "settings.load_settings = stop\n"
         "cli.main()\n"

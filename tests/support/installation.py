@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import select
 
+from core import tables as t
 from core.errors import ThreadwiseError
 from core.settings import IngestSettings, Settings
 from core.words import Space
@@ -69,3 +71,16 @@ def write_pages(folder: Path, pages: dict[str, str]) -> Path:
     for name, text in pages.items():
         (folder / name).write_text(text)
     return folder
+
+
+PAGES = {
+    "leave.md": "# Leave\n\nEverybody has 25 days of leave.\n",
+    "bikes.md": "# Bikes\n\nA bike is leased for three years.\n",
+    "vpn.md": "# VPN\n\nInstall the client and sign in.\n",
+}
+
+
+def live_texts(threadwise: Threadwise) -> set[str]:
+    """The text of every live chunk."""
+    with threadwise.database.read() as session:
+        return set(session.execute(select(t.chunk.c.text).where(t.chunk.c.live)).scalars())

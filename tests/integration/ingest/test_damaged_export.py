@@ -121,3 +121,15 @@ def test_who_was_deactivated_reads_nothing_more_though_the_export_holds_no_docum
         with threadwise.database.read() as session:
             assert audiences.audience_ids(session, ["T1/U1"])
             assert not audiences.audience_ids(session, ["T1/U2"])
+
+
+def test_what_was_deleted_on_a_readable_day_is_gone_though_another_day_is_damaged(tmp_path: Path) -> None:
+    garden = "1768600000.000100"
+    with installation(tmp_path / "data")[0] as threadwise:
+        threadwise.ingest(
+            company().say("strategy", garden, "A garden for all").zipped(tmp_path / "1.zip"), name="slack"
+        )
+        newer = company(without_reply=True).file(f"strategy/{day_of(garden)}.json", b"{")
+        threadwise.ingest(newer.zipped(tmp_path / "2.zip"), name="slack")
+        assert "With whom?" not in live_text(threadwise)
+        assert "A garden" in live_text(threadwise), "what stood on the damaged day is kept"

@@ -9,29 +9,15 @@ from sqlalchemy import func, select, text
 
 from core import tables as t
 from core.catalog import documents, runs
-from core.catalog.sources import GenerationMismatchError, WorkspaceTakenError
+from core.catalog.sources import GenerationMismatchError
 from core.errors import ThreadwiseError
 from core.settings import IngestSettings, Settings
-from core.words import Instant
 from features.errors import SpaceMismatchError
-from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError, SourceNameTakenError
+from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError
 from ingest.locks import source_lock
 from retrieval.query import Query
-from tests.support.installation import PoisonError, installation, write_pages
-from tests.support.slack_export import ExportBuilder
-from threadwise.runtime import AS_IN_SOURCE, Threadwise
-
-PAGES = {
-    "leave.md": "# Leave\n\nEverybody has 25 days of leave.\n",
-    "bikes.md": "# Bikes\n\nA bike is leased for three years.\n",
-    "vpn.md": "# VPN\n\nInstall the client and sign in.\n",
-}
-
-
-def live_texts(threadwise: Threadwise) -> set[str]:
-    """The text of every live chunk."""
-    with threadwise.database.read() as session:
-        return set(session.execute(select(t.chunk.c.text).where(t.chunk.c.live)).scalars())
+from tests.support.installation import PAGES, PoisonError, installation, live_texts, write_pages
+from threadwise.runtime import Threadwise
 
 
 def test_pages_become_live_chunks_with_one_embedding_each(tmp_path: Path, database_url: str) -> None:
@@ -218,56 +204,6 @@ def test_a_page_that_cannot_be_read_loses_the_readers_that_its_source_lost(tmp_p
         assert known["vpn.md"].audience == frozenset(), "everyone lost it; who gained it waits for its content"
 
 
-def test_an_audience_that_was_given_once_holds_until_it_is_taken_back(tmp_path: Path) -> None:
-    def readers(threadwise: Threadwise) -> set[frozenset[str]]:
-        with threadwise.database.read() as session:
-            return {known.audience for known in documents.known_documents(session, 1).values()}
-
-    docs = write_pages(tmp_path / "docs", PAGES)
-    with installation(tmp_path / "data")[0] as threadwise:
-        threadwise.ingest(docs, name="docs", audience=("group:hr",))
-        assert threadwise.ingest(docs, name="docs").unchanged == 3
-        assert readers(threadwise) == {frozenset({"group:hr"})}, "a forgotten option publishes nothing"
-        threadwise.ingest(docs, name="docs", audience=(AS_IN_SOURCE,))
-        assert readers(threadwise) == {frozenset({"everyone"})}
-
-
-def test_a_policy_of_tomorrow_does_not_take_away_that_of_today(tmp_path: Path) -> None:
-    threadwise, _ = installation(tmp_path / "data")
-    with threadwise:
-        docs = write_pages(tmp_path / "docs", PAGES)
-        threadwise.ingest(docs, name="docs")
-        write_pages(docs, PAGES | {"leave.md": "---\neffective_date: 2100-01-01\n---\n# Leave\n\n40 days of leave.\n"})
-        assert threadwise.ingest(docs, name="docs").changed == 0
-        assert any("25 days" in chunk for chunk in live_texts(threadwise))
-        threadwise.clock = lambda: Instant(4_200_000_000_000_000)
-        threadwise.ingestion.clock = threadwise.clock
-        assert threadwise.ingest(docs, name="docs").changed == 1, "it was not forgotten"
-        assert any("40 days" in chunk for chunk in live_texts(threadwise))
-
-
-def test_a_path_gives_its_name_to_one_source_only(tmp_path: Path) -> None:
-    with installation(tmp_path / "data")[0] as threadwise:
-        for folder in ("a", "b"):
-            write_pages(tmp_path / folder / "handbook.hr", PAGES)
-        first, second = tmp_path / "a" / "handbook.hr", tmp_path / "b" / "handbook.hr"
-        name = threadwise.free_name(first)
-        assert name == "handbook.hr"
-        threadwise.ingest(first, name=name)
-        assert threadwise.free_name(first) == name
-        with pytest.raises(SourceNameTakenError, match="--source"):
-            threadwise.free_name(second)
-
-
-def test_a_newer_export_belongs_to_the_source_of_its_workspace(tmp_path: Path) -> None:
-    export = ExportBuilder().user("U1", "Ada").channel("C1", "hr", ["U1"]).say("hr", "1767600000.000100", "Hello all")
-    with installation(tmp_path / "data")[0] as threadwise:
-        threadwise.ingest(export.zipped(tmp_path / "january.zip"), name="january")
-        with pytest.raises(WorkspaceTakenError, match="--source january"):
-            threadwise.ingest(export.zipped(tmp_path / "february.zip"), name="february")
-        assert threadwise.ingest(tmp_path / "february.zip", name="january").state == "succeeded"
-
-
 def test_other_chunk_sizes_are_refused_on_an_existing_catalogue(tmp_path: Path) -> None:
     docs = write_pages(tmp_path / "docs", PAGES)
     with installation(tmp_path / "data")[0] as threadwise:
@@ -334,23 +270,3 @@ def test_a_catalogue_of_another_model_answers_no_question(tmp_path: Path) -> Non
         threadwise.retriever.space_id = "another"
         with pytest.raises(SpaceMismatchError, match="THREADWISE_DATA_DIR"):
             threadwise.search(Query(text="leave", reader=threadwise.reader()))
-
-
-def test_a_withdrawn_right_holds_even_where_the_new_content_cannot_be_embedded(
-    tmp_path: Path, database_url: str
-) -> None:
-    def poison(text: str) -> None:
-        if "secret" in text:
-            raise PoisonError("It cannot be embedded.")
-
-    threadwise, _ = installation(tmp_path / "data", database_url, poison)
-    with threadwise:
-        docs = write_pages(tmp_path / "docs", PAGES)
-        threadwise.ingest(docs, name="docs", audience=("everyone", "group:hr"))
-        write_pages(docs, PAGES | {"leave.md": "# Leave\n\nEverybody has 25 days of leave. A secret.\n"})
-        report = threadwise.ingest(docs, name="docs", audience=("group:hr", "group:board"))
-        assert report.quarantined == 1
-        with threadwise.database.read() as session:
-            known = documents.known_documents(session, 1)
-        assert known["leave.md"].audience == {"group:hr"}, "who lost the right has lost it; who gained it waits"
-        assert known["vpn.md"].audience == {"group:hr", "group:board"}
