@@ -79,10 +79,6 @@ class VectorTable:
         slots, similarities = view.search(self.checked(query), k, view.mask(passage_filter))
         return [view.columns.chunk_ids[slot] for slot in slots.tolist()], similarities
 
-    def filter_mask(self, passage_filter: PassageFilter) -> NDArray[np.bool_]:
-        """Which slots of the current view the filter leaves."""
-        return self._view.mask(passage_filter)
-
     def similarities(self, query: NDArray[np.float32], chunk_ids: Sequence[str]) -> NDArray[np.float32]:
         """Exact cosines (n,) of these chunks; NaN for those that are not here."""
         view, wanted = self._view, self.checked(query)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from core import tables as t
 from core.catalog import documents, runs
 from core.catalog.sources import GenerationMismatchError
-from core.errors import ThreadwiseError
+from core.errors import DatabaseUnavailableError, ThreadwiseError
 from core.settings import IngestSettings, Settings
 from features.errors import SpaceMismatchError
 from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError
@@ -270,3 +270,11 @@ def test_a_catalogue_of_another_model_answers_no_question(tmp_path: Path) -> Non
         threadwise.retriever.space_id = "another"
         with pytest.raises(SpaceMismatchError, match="THREADWISE_DATA_DIR"):
             threadwise.search(Query(text="leave", reader=threadwise.reader()))
+
+
+def test_a_ping_meets_what_a_caller_would_meet(tmp_path: Path) -> None:
+    with installation(tmp_path / "data")[0] as threadwise:
+        threadwise.ping()
+    unreachable = Threadwise(Settings(database_url="postgresql+psycopg://u@127.0.0.1:1/x"))
+    with unreachable, pytest.raises(DatabaseUnavailableError):
+        unreachable.ping()
