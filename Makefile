@@ -24,7 +24,7 @@ UV_TORCH_BACKEND ?= cpu
 export UV_TORCH_BACKEND
 endif
 
-.PHONY: help setup demo test check fmt lint types settings bench faults lock clean
+.PHONY: help setup demo up test check fmt lint types settings bench faults lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,18 +78,22 @@ clean: ## remove the environment, the demo and every cache
 
 # ---------------------------------------------------------------------------------------------------------------
 # The demonstration: an invented company's Slack export and handbook, then four questions. The first asks as anybody, who
-# finds files only; then somebody from the workspace; the last two ask the same, outside of a private channel and in it.
+# finds files only; then somebody from the workspace; the last two ask the same, in a private channel and outside of it.
 
 EMPLOYEE := T05LQ8R2PNK/U05LQUZN7GK
 MEMBER := T05LQ8R2PNK/U05LQF8E1HC
 
 demo: export THREADWISE_DATA_DIR := .demo
-demo: setup ## read an invented company's Slack export and handbook, and search them
+demo: setup ## read an invented company's Slack export and handbook, and ask four questions
 	rm -rf .demo
 	$(BIN)/threadwise ingest demo/slack-export --source pennock-slack
 	$(BIN)/threadwise ingest demo/handbook --source pennock-handbook
-	$(BIN)/threadwise search "What do I get per mile when I use my own car?" --top-k 2
-	$(BIN)/threadwise search "How do my visitors get onto the guest wifi?" --top-k 2 --as $(EMPLOYEE)
-	$(BIN)/threadwise search "Where is the company moving to?" --top-k 2 --as $(EMPLOYEE)
-	$(BIN)/threadwise search "Where is the company moving to?" --top-k 2 --as $(MEMBER)
+	$(BIN)/threadwise models pull || echo "Without a model, answers are quotes."
+	$(BIN)/threadwise ask "What do I get per mile when I use my own car?"
+	$(BIN)/threadwise ask "How many days of leave can I carry over into the new year?" --as $(EMPLOYEE)
+	$(BIN)/threadwise ask "How much is the monthly travel supplement for drivers after the move?" --as $(MEMBER)
+	$(BIN)/threadwise ask "How much is the monthly travel supplement for drivers after the move?" --as $(EMPLOYEE)
+
+up: setup ## serve the data folder (THREADWISE_DATA_DIR, default: data) until Ctrl-C
+	$(BIN)/threadwise up
 # ---------------------------------------------------------------------------------------------------------------

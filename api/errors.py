@@ -1,5 +1,6 @@
-"""How an error leaves by the command line: exit code and text. Errors themselves know neither."""
+"""How an error leaves: by the command line an exit code and a text, by HTTP a status. Errors know neither."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from api.rendering import json_text, one_line
@@ -11,26 +12,198 @@ BAD_USE: Final = 2
 DEPENDENCY_DOWN: Final = 3
 INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell reports it
 
-_BAD_USE = frozenset(
-    {
+_INTERNAL: Final = 500
+
+# Every code of the project stands in both tables, or a test says which one does not. A code that another version
+# of the service sent may be missing: it counts as failed.
+_EXITS: Final[Mapping[int, tuple[str, ...]]] = {
+    FAILED: (
+        "already_running",
+        "blob_damaged",
+        "body_timeout",
+        "body_too_large",
+        "broken_json",
+        "busy",
+        "child_failed",
+        "doorbell_missing",
+        "empty_upload",
+        "file_system",
+        "file_too_large",
+        "forbidden",
+        "generation_mismatch",
+        "headers_too_large",
+        "internal",
+        "invalid_feature_row",
+        "language_model_refused",
+        "lost_claim",
+        "malformed_body",
+        "method_not_allowed",
+        "model_check_failed",
+        "model_damaged",
+        "model_missing",
+        "model_too_large",
+        "not_found",
+        "not_utf8",
+        "nothing_ingested",
+        "outside_source",
+        "over_limit",
+        "prompt_too_long",
+        "rate_limited",
+        "refused",
+        "run_cancelled",
+        "run_failed",
+        "run_stopped",
+        "run_superseded",
+        "schema_too_new",
+        "service_refused",
+        "source_busy",
+        "source_empty",
+        "source_unreadable",
+        "space_mismatch",
+        "text_too_long",
+        "too_few_examples",
+        "unauthorized",
+        "unknown_entity",
+        "unknown_host",
+        "unreadable",
+        "unserved_view",
+        "unsupported_media_type",
+        "window_too_small",
+        "worker_lost",
+    ),
+    BAD_USE: (
+        "address_in_use",
+        "answer_not_found",
         "bad_use",
+        "document_not_found",
         "empty_audience",
         "empty_question",
         "invalid_filter",
         "invalid_lambda",
+        "invalid_request",
+        "invalid_sampling",
         "invalid_setting",
         "invalid_top_k",
+        "key_not_found",
         "not_an_evaluation_set",
+        "question_too_long",
+        "run_not_found",
         "source_kind",
         "source_name_taken",
         "source_not_found",
         "unknown_feature",
         "unknown_kind",
         "unknown_principal",
+        "unknown_source",
         "workspace_taken",
-    }
-)
-_DEPENDENCY_DOWN = frozenset({"database_unavailable", "model_unavailable"})
+    ),
+    DEPENDENCY_DOWN: (
+        "database_unavailable",
+        "doorbell_unreachable",
+        "language_model_unavailable",
+        "model_download_failed",
+        "model_unavailable",
+        "service_not_ready",
+        "service_unavailable",
+        "shutting_down",
+    ),
+    INTERRUPTED: ("interrupted",),
+}
+EXIT_OF: Final = {code: status for status, codes in _EXITS.items() for code in codes}
+
+_HTTP: Final[Mapping[tuple[int, str], tuple[str, ...]]] = {
+    (400, "Bad request"): ("bad_use", "broken_json", "malformed_body"),
+    (401, "Unauthorized"): ("unauthorized",),
+    (403, "Forbidden"): ("forbidden",),
+    (404, "Not found"): (
+        "answer_not_found",
+        "document_not_found",
+        "key_not_found",
+        "not_found",
+        "run_not_found",
+        "source_not_found",
+        "unknown_source",
+    ),
+    (405, "Method not allowed"): ("method_not_allowed",),
+    (408, "Too slow"): ("body_timeout",),
+    (409, "Conflict"): (
+        "address_in_use",
+        "already_running",
+        "lost_claim",
+        "run_cancelled",
+        "run_failed",
+        "run_stopped",
+        "run_superseded",
+        "source_busy",
+        "source_empty",
+        "source_kind",
+        "source_name_taken",
+        "workspace_taken",
+    ),
+    (413, "Too large"): ("body_too_large", "file_too_large"),
+    (415, "Unsupported media type"): ("unsupported_media_type",),
+    (421, "Misdirected request"): ("unknown_host",),
+    (422, "Cannot be processed"): (
+        "empty_audience",
+        "empty_question",
+        "empty_upload",
+        "invalid_filter",
+        "invalid_lambda",
+        "invalid_request",
+        "invalid_sampling",
+        "invalid_top_k",
+        "not_an_evaluation_set",
+        "not_utf8",
+        "outside_source",
+        "over_limit",
+        "prompt_too_long",
+        "question_too_long",
+        "refused",
+        "source_unreadable",
+        "text_too_long",
+        "unknown_entity",
+        "unknown_feature",
+        "unknown_kind",
+        "unknown_principal",
+        "unreadable",
+    ),
+    (429, "Too much at once"): ("busy", "rate_limited"),
+    (431, "Headers too large"): ("headers_too_large",),
+    (500, "Internal error"): (
+        "blob_damaged",
+        "child_failed",
+        "doorbell_missing",
+        "file_system",
+        "generation_mismatch",
+        "internal",
+        "invalid_feature_row",
+        "invalid_setting",
+        "model_check_failed",
+        "model_damaged",
+        "schema_too_new",
+        "space_mismatch",
+        "too_few_examples",
+        "unserved_view",
+        "window_too_small",
+        "worker_lost",
+    ),
+    (502, "Bad gateway"): ("language_model_refused", "service_refused"),
+    (503, "Not available"): (
+        "database_unavailable",
+        "doorbell_unreachable",
+        "interrupted",
+        "language_model_unavailable",
+        "model_download_failed",
+        "model_missing",
+        "model_too_large",
+        "model_unavailable",
+        "nothing_ingested",
+        "service_not_ready",
+        "service_unavailable",
+        "shutting_down",
+    ),
+}
+HTTP_OF: Final = {code: answer for answer, codes in _HTTP.items() for code in codes}
 
 
 class BadUseError(ThreadwiseError):
@@ -63,13 +236,61 @@ class FileSystemError(ThreadwiseError):
         return cls(f"{place}{error.strerror or error}.", hint="Check that it exists, its rights and the space left.")
 
 
+class RunFailedError(ThreadwiseError):
+    """A run that the command waited for ended without success."""
+
+    code = "run_failed"
+
+
+class AddressInUseError(ThreadwiseError):
+    """Another program listens where the service was asked to."""
+
+    code = "address_in_use"
+
+
+class ServiceUnavailableError(ThreadwiseError):
+    """The running service does not answer, or broke off."""
+
+    code = "service_unavailable"
+    retryable = True
+
+
+class ServiceNotReadyError(ThreadwiseError):
+    """The service was started and did not become ready in time."""
+
+    code = "service_not_ready"
+    retryable = True
+
+
+class ServiceRefusedError(ThreadwiseError):
+    """The running service answered with an error; where it said which one, this is that error with its own code."""
+
+    code = "service_refused"
+
+    @classmethod
+    def of(cls, problem: Mapping[str, object], status: int) -> "ServiceRefusedError":
+        """The error in a problem document: `code`, `detail`, `hint`, `retryable`."""
+        title = problem.get("title") or f"The service answered with status {status}"
+        error = cls(str(problem.get("detail") or f"{title}."), hint=str(problem.get("hint") or ""))
+        # What the class says is only the default: the service knows what happened there.
+        known = {"code": str(problem.get("code") or cls.code), "retryable": bool(problem.get("retryable"))}
+        error.__dict__.update(known)
+        return error
+
+
 def exit_code(error: ThreadwiseError) -> int:
     """1 failed, 2 bad use, 3 a dependency is down, 130 interrupted."""
-    if error.code == InterruptionError.code:
-        return INTERRUPTED
-    if error.code in _BAD_USE:
-        return BAD_USE
-    return DEPENDENCY_DOWN if error.code in _DEPENDENCY_DOWN else FAILED
+    return EXIT_OF.get(error.code, FAILED)
+
+
+def http_status(error: ThreadwiseError) -> int:
+    """The HTTP status of an error, 500 for one without a place in the table."""
+    return HTTP_OF.get(error.code, (_INTERNAL, ""))[0]
+
+
+def http_title(error: ThreadwiseError) -> str:
+    """The title of its problem document: the same for every error of its status."""
+    return HTTP_OF.get(error.code, (_INTERNAL, "Internal error"))[1]
 
 
 def as_text(error: ThreadwiseError) -> str:

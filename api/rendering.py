@@ -4,61 +4,18 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.words import Passage
     from features.listing import Registered
-    from ingest.pipeline import IngestReport
-    from retrieval.retriever import Ranking
 
 WIDTH = 100
 SNIPPET = 600
-COMMON = frozenset(
-    [
-        "and",
-        "are",
-        "can",
-        "could",
-        "did",
-        "does",
-        "for",
-        "from",
-        "get",
-        "had",
-        "has",
-        "have",
-        "how",
-        "may",
-        "must",
-        "our",
-        "per",
-        "shall",
-        "should",
-        "that",
-        "the",
-        "their",
-        "them",
-        "there",
-        "they",
-        "this",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
-)
+_COMMON = """
+and are can could did does for from get had has have how may must our per shall should that the their them
+there they this was were what when where which who whom whose why will with would you your
+"""
+COMMON = frozenset(_COMMON.split())
 STEM = 5  # letters by which a word is known again in its other forms
 # Control characters but tab and line feed, what turns text around (Unicode's Bidi_Control), Unicode's own line
 # ends, and halves of characters, which no stream can be written with.
@@ -75,18 +32,16 @@ def ascii_json(text: str) -> str:
     return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
 
 
-def ingest_text(report: "IngestReport", source: str) -> str:
+def ingest_text(report: Mapping[str, Any], source: str) -> str:
     """Summarise a run: documents, chunks, and the ledger that accounts for every item."""
-    documents = (
-        f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{report.removed} removed, {report.quarantined} quarantined"
-    )
-    buckets = ", ".join(f"{bucket} {items}" for bucket, items in sorted(report.buckets.items())) or "nothing"
+    ledger = report["ledger"]
+    documents = ", ".join(f"{count} {what}" for what, count in report["documents"].items())
+    buckets = ", ".join(f"{bucket} {items}" for bucket, items in sorted(ledger["buckets"].items())) or "nothing"
     return (
-        f"{one_line(source)}: {report.state} in {report.seconds:.1f} s\n"
-        f"  documents  {documents}\n"
-        f"  chunks     {report.chunks} written, {report.embedded} embedded\n"
-        f"  ledger     {sum(report.buckets.values())} items: {buckets}"
+        f"{one_line(source)}: {one_line(report['state'])} in {report['seconds']:.1f} s\n"
+        f"  documents  {one_line(documents)}\n"
+        f"  chunks     {report['chunks']} written, {report['embedded']} embedded\n"
+        f"  ledger     {ledger['total']} items: {one_line(buckets)}"
     )
 
 
@@ -97,18 +52,18 @@ def quarantine_text(rows: list[tuple[str, str, str]]) -> str:
     return "\n".join(["Quarantined:", *lines, *more])
 
 
-def ranking_text(ranking: "Ranking", question: str = "") -> str:
+def ranking_text(ranking: Mapping[str, Any], question: str = "") -> str:
     """Show ranked passages: score, title, address, and of a long text the part that shares most with the question."""
-    if not ranking.passages:
+    if not ranking["passages"]:
         return "Nothing that you may read answers this."
-    shown = [_passage_text(place, passage, question) for place, passage in enumerate(ranking.passages, 1)]
-    return "\n\n".join([*shown, f"{len(shown)} passages in {ranking.took_ms:.0f} ms"])
+    shown = [_passage_text(place, passage, question) for place, passage in enumerate(ranking["passages"], 1)]
+    return "\n\n".join([*shown, f"{len(shown)} passages in {ranking['took_ms']:.0f} ms"])
 
 
 def table_text(title: str, figures: Mapping[str, object]) -> str:
     """Align names and figures."""
     width = max(len(name) for name in figures)
-    lines = [f"  {name:<{width}}  {value}" for name, value in figures.items()]
+    lines = [f"  {name:<{width}}  {one_line(str(value))}" for name, value in figures.items()]
     return "\n".join([one_line(title), *lines])
 
 
@@ -147,13 +102,16 @@ def snippet(text: str, question: str) -> str:
     return ("… " if best else "") + (part.rsplit(" ", 1)[0] + tail if tail else part)
 
 
-def _passage_text(place: int, passage: "Passage", question: str) -> str:
-    shown = snippet(clean(passage.text), question)
-    body = "\n".join(
-        textwrap.fill(line, WIDTH, initial_indent="   ", subsequent_indent="   ") for line in shown.splitlines()
-    )
-    address = f"{one_line(passage.source)} · {one_line(passage.uri)}"
-    return f"{place}. {one_line(passage.title)}  [{passage.score:.3f}]\n   {address}\n{body}"
+def indented(text: str) -> str:
+    """Cleaned text, filled to the width of a page, each line a little to the right."""
+    fill = textwrap.TextWrapper(WIDTH, initial_indent="   ", subsequent_indent="   ")
+    return "\n".join(fill.fill(line) for line in clean(text).splitlines())
+
+
+def _passage_text(place: int, passage: Mapping[str, Any], question: str) -> str:
+    body = indented(snippet(clean(passage["text"]), question))
+    address = f"{one_line(passage['source'])} · {one_line(passage['uri'])}"
+    return f"{place}. {one_line(passage['title'])}  [{passage['score']:.3f}]\n   {address}\n{body}"
 
 
 def _registered_text(row: "Registered") -> str:

@@ -27,7 +27,7 @@ from core.errors import DatabaseUnavailableError, SchemaTooNewError
 Session = Connection
 """One open transaction. Catalogue queries take it and never commit it."""
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest schema revision; a test compares it with the migrations."""
 
 BUSY_TIMEOUT_MS = 60_000
@@ -88,11 +88,24 @@ class Database:
                 f"The database is at schema {revision}, this Threadwise knows {HEAD}.",
                 hint="Install the newer Threadwise, or point THREADWISE_DATA_DIR at another folder.",
             )
-        with self.write() as session:
+        with self._without_references(), self.write() as session:
             # Two processes may start on an empty folder: the second waits here and finds the work done.
             if not self.is_sqlite:
                 session.execute(text("SELECT pg_advisory_xact_lock(7482901)"))
             _upgrade(session)
+
+    @contextmanager
+    def _without_references(self) -> Iterator[None]:
+        """SQLite changes a table by replacing it, which its references must not notice; nothing else is running."""
+        if not self.is_sqlite:
+            yield
+            return
+        event.listen(self.engine, "checkout", _ignore_references)
+        try:
+            yield
+        finally:
+            event.remove(self.engine, "checkout", _ignore_references)
+            self.engine.dispose()
 
     def _revision(self) -> str | None:
         with self.read() as session:
@@ -160,6 +173,10 @@ def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _ignore_references(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - the driver's own
+    connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -57,3 +57,27 @@ class LostClaimError(ThreadwiseError):
     """The work item was taken over by somebody else; what was computed for it must not be written."""
 
     code = "lost_claim"
+
+
+class RunNotFoundError(ThreadwiseError):
+    """There is no run of this id."""
+
+    code = "run_not_found"
+
+
+class UnknownSourceError(ThreadwiseError):
+    """No source of this name is known."""
+
+    code = "unknown_source"
+
+
+class AnswerNotFoundError(ThreadwiseError):
+    """There is no answer of this id, or it is somebody else's."""
+
+    code = "answer_not_found"
+
+
+class KeyNotFoundError(ThreadwiseError):
+    """There is no living key of this id."""
+
+    code = "key_not_found"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import InvalidSettingError
@@ -121,6 +121,67 @@ class RetrievalSettings(Section):
     neighbours: int = Field(1, ge=0, le=5, description="chunks before and after a hit that are merged into its passage")
 
 
+class LlmSettings(Section):
+    """Which language model words the answers, and how much of the machine it may use."""
+
+    kind: Literal["bundled", "gguf", "http", "scripted", "none"] = Field(
+        "bundled",
+        description="`bundled` (SmolLM2, see `threadwise models`), `gguf` (a file), `http` (an OpenAI-style server), "
+        "`none` (answers are quotes), `scripted` (repeats what it is given: for tests of load)",
+    )
+    path: str = Field("", description="the GGUF file of kind `gguf`")
+    base_url: str = Field("", description="of kind `http`, for example http://127.0.0.1:8080/v1")
+    name: str = Field("", description="the model's name at that server; empty = the only one that it has")
+    api_key: SecretStr = Field(SecretStr(""), description="sent to that server if set")
+    context_tokens: int = Field(2048, ge=256, le=1_048_576, description="window of one slot: prompt and answer")
+    slots: int = Field(2, ge=1, le=256, description="answers worded at once")
+    threads: int = Field(1, ge=1, le=256, description="of the model in process; fewer than there are cores")
+    timeout_seconds: float = Field(30.0, gt=0, le=3600, description="without a sign of life from an HTTP server")
+    token_seconds: float = Field(0.0, ge=0, le=10, description="pace of the scripted model")
+
+
+class AskSettings(Section):
+    """How passages become an answer, and what one question may cost."""
+
+    passages: int = Field(5, ge=1, le=50, description="passages that are looked at for quotes")
+    quotes: int = Field(3, ge=1, le=10, description="quotes in one answer at most")
+    threshold: float = Field(0.4, ge=0, le=1, description="confidence below which the answer is declined")
+    contact: str = Field("", description="whom to ask when an answer is declined, for example #hr-questions")
+    rephrase: bool = Field(
+        default=True, description="let the model word what the quotes say; only verified sentences leave"
+    )
+    shots: int = Field(1, ge=0, le=3, description="worked examples in the prompt")
+    context_tokens: int = Field(384, ge=64, le=1_048_576, description="of quotes in a prompt; long questions get less")
+    max_tokens: int = Field(96, ge=1, le=8192, description="of the answer that the model words")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 = the likeliest word always")
+    max_question_chars: int = Field(2000, ge=1, le=100_000, description="longer questions are refused")
+    deadline_seconds: float = Field(30.0, gt=0, le=3600, description="then the quotes stand and wording stops")
+    queue: int = Field(8, ge=0, le=10_000, description="questions that may wait for a slot, others are refused")
+    queue_seconds: float = Field(5.0, gt=0, le=600, description="longest wait for a slot")
+
+
+class ApiSettings(Section):
+    """Where the service listens and what it accepts."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(8765, ge=0, le=65_535, description="port to listen on, 0 = any free one")
+    max_body_bytes: int = Field(65_536, ge=1024, le=2**30, description="of a request that is no upload")
+    max_upload_bytes: int = Field(2 * 1024**3, ge=1024, le=2**40, description="of an uploaded export")
+    requests_per_minute: int = Field(600, ge=1, le=1_000_000, description="of one key")
+    burst: int = Field(60, ge=1, le=100_000, description="requests a key may make at once")
+    max_top_k: int = Field(50, ge=1, le=100, description="passages one search may ask for")
+
+
+class QueueSettings(Section):
+    """The doorbell between the clock and the workers, and how runs are taken."""
+
+    url: str = Field("", description="redis://… of a Redis or Valkey; empty = one of our own, started by `up`")
+    relay_seconds: float = Field(0.2, gt=0, le=60, description="how often new runs are looked for")
+    sweep_seconds: float = Field(5.0, gt=0, le=3600, description="how often forgotten runs are rung again")
+    slice_seconds: float = Field(60.0, gt=0, le=86_400, description="then a run lets another source go first")
+    max_attempts: int = Field(5, ge=1, le=1000, description="workers that may die of one run before it has failed")
+
+
 class Settings(BaseSettings):
     """All settings of one installation."""
 
@@ -134,6 +195,10 @@ class Settings(BaseSettings):
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     index: IndexSettings = Field(default_factory=IndexSettings)
     retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
+    llm: LlmSettings = Field(default_factory=LlmSettings)
+    ask: AskSettings = Field(default_factory=AskSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    queue: QueueSettings = Field(default_factory=QueueSettings)
 
     @property
     def resolved_database_url(self) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -43,6 +44,7 @@ source = Table(
     Column("location", Text, nullable=False),  # the path that was ingested last
     Column("audience", Text, nullable=False),  # JSON list of principals that replace what the source says, or empty
     Column("fingerprint", String(64), nullable=False),  # of the content that was last ingested whole, or empty
+    Column("every_minutes", Integer, nullable=False, server_default="0"),  # how often it is read again, 0 = when asked
     Column("created_at", Micros, nullable=False),
 )
 
@@ -192,12 +194,26 @@ run = Table(
     Column("state", String(32), nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("unchanged", Integer, nullable=False),
+    Column("request", Text, nullable=False, server_default=""),  # JSON: what a worker has to read, and how
+    Column("requested_by", String(64), nullable=False, server_default=""),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("lease_token", String(32), nullable=False, server_default=""),
+    Column("lease_until", Micros, nullable=False, server_default="0"),
+    Column("rung_at", Micros, nullable=False, server_default="0"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("error_code", String(60), nullable=False, server_default=""),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("due_at", Micros, nullable=True),  # of its schedule: nobody starts the same due run twice
+    Column("queued_at", Micros, nullable=False, server_default="0"),
     Column("started_at", Micros, nullable=False),
     Column("finished_at", Micros, nullable=True),
     CheckConstraint(
-        "state IN ('planning', 'running', 'succeeded', 'succeeded_with_quarantine', 'failed', 'superseded')",
+        "state IN ('queued', 'planning', 'running', 'succeeded', 'succeeded_with_quarantine', 'failed', 'cancelled',"
+        " 'superseded')",
         name="state",
     ),
+    UniqueConstraint("source_id", "due_at"),
+    Index("ix_run_state", "state", "queued_at"),
 )
 
 work = Table(
@@ -216,7 +232,9 @@ work = Table(
     Column("embedded", Integer, nullable=False),
     Column("error_code", String(60), nullable=False),
     Column("error", Text, nullable=False),
-    CheckConstraint("state IN ('pending', 'running', 'committed', 'quarantined', 'superseded')", name="state"),
+    CheckConstraint(
+        "state IN ('pending', 'running', 'committed', 'quarantined', 'cancelled', 'superseded')", name="state"
+    ),
     Index("ix_work_run_state", "run_id", "state", "id"),
 )
 
@@ -241,4 +259,68 @@ ledger = Table(
     Column("bucket", String(12), nullable=False),
     Column("reason", String(60), nullable=False),
     Column("item_count", Integer, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("run_id", ForeignKey("run.id"), nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Column("sent_at", Micros, nullable=True),
+    Index("ix_outbox_unsent", "sent_at", "id"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the secret, which is stored nowhere
+    Column("scopes", Text, nullable=False),  # JSON list
+    Column("principals", Text, nullable=False),  # JSON list
+    Column("created_at", Micros, nullable=False),
+    Column("expires_at", Micros, nullable=True),
+    Column("revoked_at", Micros, nullable=True),
+    Column("last_used_at", Micros, nullable=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", Micros, nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("act", String(60), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", String(60), nullable=False),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("asked_at", Micros, nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("principals", Text, nullable=False),  # JSON list: who asked
+    Column("question", Text, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("citations", Text, nullable=False),  # JSON list
+    Column("generation_id", Integer, nullable=True),
+    Column("model", String(200), nullable=False),
+    Column("template", String(60), nullable=False),
+    Column("trace", Text, nullable=False),  # JSON: chunks with scores, tokens, raw output, times
+    CheckConstraint("status IN ('answered', 'quoted', 'declined')", name="status"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("answer_id", ForeignKey("answer.id"), primary_key=True),
+    Column("key_id", String(16), primary_key=True),
+    Column("value", Integer, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", Micros, nullable=False),
+    CheckConstraint("value IN (-1, 1)", name="value"),
 )

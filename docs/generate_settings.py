@@ -71,9 +71,14 @@ def values(field: FieldInfo) -> Iterator[str]:
     if get_origin(kind) is Literal:
         yield ", ".join(f"`{choice}`" for choice in get_args(kind))
     else:
-        yield {"Path": "path", "str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(
-            getattr(kind, "__name__", ""), f"`{kind}`"
-        )
+        yield {
+            "Path": "path",
+            "str": "text",
+            "int": "whole number",
+            "float": "number",
+            "bool": "true or false",
+            "SecretStr": "secret",
+        }.get(getattr(kind, "__name__", ""), f"`{kind}`")
     for bound in field.metadata:
         match bound:
             case Ge(ge=limit):

@@ -89,3 +89,28 @@ class SourceNameTakenError(ThreadwiseError):
     """The name that a path would give its source belongs to what was read from another path."""
 
     code = "source_name_taken"
+
+
+class RunCancelledError(ThreadwiseError):
+    """Somebody asked for the end of this run; what was committed before stays."""
+
+    code = "run_cancelled"
+
+
+class RunStoppedError(ThreadwiseError):
+    """The worker was asked to stop, or to let another run go first; the run goes on where it was."""
+
+    code = "run_stopped"
+    retryable = True
+
+
+class DocumentNotFoundError(ThreadwiseError):
+    """The source has no document of this id, and never had."""
+
+    code = "document_not_found"
+
+
+class WorkerLostError(ThreadwiseError):
+    """Every worker that took this run died of it."""
+
+    code = "worker_lost"

@@ -56,6 +56,13 @@ class Findings:
         # What is gone goes first: everything else may take its time.
         self.work = [(name, "removed", "") for name in gone if not self._kept(name, source, blobs)] + stands
 
+    def restrict_to(self, name: str) -> None:
+        """Leave of the plan what concerns one document. Lost rights stay: they were seen for every document."""
+        self.work = [item for item in self.work if item[0] == name]
+        self.ledger = Counter({line: count for line, count in self.ledger.items() if line[0] == name})
+        self.refused = [line for line in self.refused if line[0] == name]
+        self.unchanged = int(name in self.seen and not self.work)
+
     def withdraw(self, source: Source) -> None:
         """Take from every document the readers that the source no longer lists for it."""
         for name, known in self.known.items():
@@ -156,28 +163,41 @@ def examine(source: Source, known: dict[str, Known], blobs: BlobStore, now: Inst
 
 
 def record(
-    session: Session, findings: Findings, source: Source, target: Target, *, fingerprint: str, now: Instant
+    session: Session,
+    findings: Findings,
+    source: Source,
+    target: Target,
+    *,
+    fingerprint: str,
+    now: Instant,
+    queued: bool = False,
+    whole: bool = True,
 ) -> None:
     """Write the run, its work and its ledger; what an earlier run of this source left open is superseded.
 
-    A right that was withdrawn holds from here on, before any of the work is done.
+    A right that was withdrawn holds from here on, before any of the work is done. A run that is not of the `whole`
+    source says nothing about the rest of it. The `queued` run of that id is taken, else a new one is made.
     """
     source_id, run_id = target.source_id, target.run_id
-    runs.supersede_unfinished(session, source_id, now)
-    runs.create_run(
-        session,
-        run_id=run_id,
-        source_id=source_id,
-        fingerprint=fingerprint,
-        unchanged=findings.unchanged,
-        now=now,
-    )
+    runs.supersede_unfinished(session, source_id, now, but=run_id)
+    if queued:
+        runs.plan_run(session, run_id, fingerprint=fingerprint, unchanged=findings.unchanged, now=now)
+    else:
+        runs.create_run(
+            session,
+            run_id=run_id,
+            source_id=source_id,
+            fingerprint=fingerprint,
+            unchanged=findings.unchanged,
+            now=now,
+        )
     runs.add_work(session, run_id, findings.work)
     runs.add_ledger(session, run_id, findings.ledger)
     runs.add_quarantine(session, run_id, findings.refused, now)
     record_rights(session, findings, source, target)
-    # Until the run has ended well, the next one may not take the short cut.
-    sources.set_fingerprint(session, source_id, "")
+    if whole or findings.work:
+        # Until the run has ended well, the next one may not take the short cut.
+        sources.set_fingerprint(session, source_id, "")
 
 
 def record_rights(session: Session, findings: Findings, source: Source, target: Target) -> None:

@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from core.catalog import documents, runs
+from core.catalog import queue as queued
 from core.catalog.documents import NewVersion
 from core.catalog.runs import Outcome, WorkItem
 from core.clock import Clock
 from core.database import Database, Session
 from core.errors import ThreadwiseError
 from core.settings import IngestSettings
-from ingest.errors import RunSupersededError
+from ingest.errors import RunCancelledError, RunStoppedError, RunSupersededError
 from ingest.prepare import Prepared, Preparer
 
 CLAIM = 32  # documents claimed at once by one thread
@@ -38,19 +39,33 @@ log = structlog.get_logger(__name__)
 class RunLoop:
     """Works one run to its end, in this process."""
 
-    def __init__(self, database: Database, preparer: Preparer, *, settings: IngestSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        preparer: Preparer,
+        *,
+        settings: IngestSettings,
+        clock: Clock,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.database = database
         self.preparer = preparer
         self.target = preparer.target
         self.settings = settings
         self.clock = clock
+        self.wanted_to_stop = stop
         self._token = uuid.uuid4().hex
         self._ready: queue.Queue[Prepared] = queue.Queue(maxsize=2 * GROUP)
         self._stop = threading.Event()
         self._crashes: list[Exception] = []
 
     def run(self, report: Report) -> runs.Progress:
-        """Return when every item is settled; raise `RunSupersededError` when a newer run took over."""
+        """Return when every item is settled.
+
+        Raises `RunSupersededError` when a newer run took over, `RunCancelledError` when somebody asked for the end of
+        this one, and `RunStoppedError` when `stop` turned true. Then what is ready is committed and the rest given
+        back.
+        """
         bodies = [self._prepare_claims] * self.settings.workers + [self._keep_leases]
         threads = [threading.Thread(target=self._guard, args=(body,), daemon=True) for body in bodies]
         for thread in threads:
@@ -61,6 +76,18 @@ class RunLoop:
             self._stop.set()
             for thread in threads:
                 thread.join()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Commit what is ready, and free what is not: whoever goes on need not wait for a lease to run out."""
+        try:
+            ready = [self._ready.get_nowait() for _ in range(self._ready.qsize())]
+            if ready:
+                self._commit_group(ready)
+            with self.database.write() as session:
+                runs.release(session, self._token)
+        except ThreadwiseError as error:
+            log.warning("claims_not_released", code=error.code)
 
     def _guard(self, body: Callable[[], None]) -> None:
         try:
@@ -109,6 +136,8 @@ class RunLoop:
         while counts.settled < counts.total:
             if self._crashes:
                 raise self._crashes[0]
+            if self.wanted_to_stop():
+                raise RunStoppedError("The run was stopped.", hint="It goes on where it was.")
             group = self._next_group(counts.total - settled)
             for prepared in self._commit_group(group) if group else ():
                 settled += 1
@@ -123,6 +152,9 @@ class RunLoop:
     def _count(self) -> runs.Progress:
         with self.database.read() as session:
             counts = runs.progress(session, self.target.run_id)
+            cancelled = queued.is_cancel_requested(session, self.target.run_id)
+        if cancelled or counts.state == "cancelled":
+            raise RunCancelledError("The run was cancelled.", hint="What it had committed stays.")
         if counts.state != "running":
             raise RunSupersededError("A newer run of the same source took over.", hint="Wait for that one to end.")
         return counts

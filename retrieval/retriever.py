@@ -8,7 +8,7 @@ and never on what exists beyond the reader's rights.
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +45,17 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """Ranked passages and what making them took. `dropped` counts candidates that the barrier held back."""
+    """Ranked passages and what making them took. `dropped` counts candidates that the barrier held back.
+
+    `vector` is the question's, shape (dimension,); it leaves the process by no door.
+    """
 
     passages: list[Passage]
     took_ms: float
     embed_ms: float
     dropped: int
+    generation_id: int
+    vector: Vector = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, object]:
         """The shape that tools rely on. `took_ms` includes embedding the question."""
@@ -95,6 +100,8 @@ class Retriever:
             took_ms=1000 * (ended - started),
             embed_ms=1000 * (embedded - started),
             dropped=pool.dropped,
+            generation_id=pool.generation_id,
+            vector=vector,
         )
 
     def candidates(self, query: Query) -> Pool:

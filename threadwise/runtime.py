@@ -5,23 +5,31 @@ Web, worker and command line ask the same object. A test sets a property before 
 
 import gc
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Self
+from threading import Lock
+from typing import Literal, Self
 
 from threadpoolctl import threadpool_limits
 
 from core import clock
 from core.blobs import BlobStore
-from core.catalog import audiences, runs, sources
+from core.catalog import answers, audiences, runs, sources
+from core.catalog.answers import StoredAnswer
 from core.catalog.passages import Reader
 from core.database import Database
-from core.errors import UnknownPrincipalError
+from core.errors import AnswerNotFoundError, UnknownPrincipalError
 from core.settings import Settings
 from core.words import EVERYONE
 from features.embedding import Embedder, document_room, embed_question, open_embedder
 from features.store import FeatureStore, open_feature_store
+from generation.answering import Answerer
+from generation.answers import AskRequest, Event
+from generation.evidence import EvidenceFinder
+from generation.model import LanguageModel
+from generation.prompts import GROUNDED, UNGROUNDED, with_shots
 from ingest.chunking import ChunkLimits, chunk_document, pipeline_id
 from ingest.errors import SourceNameTakenError, SourceUnreadableError
 from ingest.pipeline import Ingestion, IngestReport, Recipe, Request
@@ -31,9 +39,9 @@ from ingest.work import Report
 from retrieval.errors import NothingIngestedError
 from retrieval.query import Query
 from retrieval.retriever import Ranking, Retriever
-
-AS_IN_SOURCE = "as-in-source"
-"""An audience that ends an earlier one: the source itself says again who may read."""
+from threadwise.keyring import Keyring
+from threadwise.language import open_language_model
+from threadwise.run_queue import AS_IN_SOURCE, RunQueue
 
 
 class Threadwise:
@@ -42,6 +50,7 @@ class Threadwise:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self.clock = clock.now
+        self._loading = Lock()
 
     @cached_property
     def database(self) -> Database:
@@ -105,6 +114,61 @@ class Threadwise:
             settings=self.settings.retrieval,
             clock=self.clock,
         )
+
+    @cached_property
+    def runs(self) -> RunQueue:
+        """Runs that workers take from a queue."""
+        return RunQueue(self.ingestion, ingest=self.settings.ingest, settings=self.settings.queue, uploads=self.uploads)
+
+    @property
+    def uploads(self) -> Path:
+        """Where files lie that came over the network."""
+        return self.settings.data_dir.resolve() / "uploads"
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """Keys, and the record of admin acts."""
+        return Keyring(self.database, self.clock)
+
+    @cached_property
+    def language_model(self) -> LanguageModel | None:
+        """The model that words answers, loaded; None where quotes have to do."""
+        return open_language_model(self.settings.llm, self.settings.embedding.cache_dir)
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """Answers questions; the model is loaded by the first that needs it."""
+        return Answerer(
+            self.database,
+            self.retriever,
+            EvidenceFinder(self.embedder.embed_documents),
+            model=self._model_once,
+            templates=(with_shots(GROUNDED, self.settings.ask.shots), UNGROUNDED),
+            settings=self.settings.ask,
+            clock=self.clock,
+        )
+
+    def ask(self, request: AskRequest) -> Iterator[Event]:
+        """Events of one answer; closing the generator stops the model."""
+        return self.answerer.ask(request)
+
+    def answer(self, answer_id: str) -> StoredAnswer:
+        """An answer that was given. Raises `AnswerNotFoundError`."""
+        with self.database.read() as session:
+            found = answers.find(session, answer_id)
+        if found is None:
+            raise AnswerNotFoundError(f"There is no answer {answer_id}.", hint="The answer itself says its id.")
+        return found
+
+    def rate(self, answer_id: str, *, key_id: str, value: Literal[-1, 1], comment: str = "") -> None:
+        """Keep what somebody thinks of an answer; a second opinion of the same key replaces the first."""
+        self.answer(answer_id)
+        with self.database.write() as session:
+            answers.rate(session, answer_id, key_id=key_id, value=value, comment=comment, now=self.clock())
+
+    def _model_once(self) -> LanguageModel | None:
+        with self._loading:
+            return self.language_model
 
     def ingest(
         self,
@@ -173,8 +237,9 @@ class Threadwise:
         return Reader(principals=(principal,))
 
     def warm(self) -> None:
-        """Load the model and the engines, so that the first question is as fast as the next."""
+        """Load models and engines, so that the first question is as fast as the next."""
         reader = Reader(principals=())
+        self._model_once()
         with suppress(NothingIngestedError):
             self.search(Query(text="warm up", reader=reader))
         # What stays for good need not be walked by every collection.
@@ -188,9 +253,9 @@ class Threadwise:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("store", "database"):
-            if name in self.__dict__:
-                self.__dict__.pop(name).close()
+        for name in ("language_model", "store", "database"):
+            if (part := self.__dict__.pop(name, None)) is not None:
+                part.close()
 
     def __enter__(self) -> Self:
         return self

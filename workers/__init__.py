@@ -1,1 +1,1 @@
-"""Celery's side of ingestion. Its parts arrive with the broker."""
+"""Celery's side of ingestion: workers that answer rings, the clock that rings, the doorbell between them."""

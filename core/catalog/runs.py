@@ -63,31 +63,27 @@ class Progress:
         return self.states.get("committed", 0) + self.states.get("quarantined", 0)
 
 
-def supersede_unfinished(session: Session, source_id: int, now: Instant) -> None:
+def supersede_unfinished(session: Session, source_id: int, now: Instant, *, but: str = "") -> None:
     """Close what an earlier, killed or overtaken run of this source left open: its claims can no longer commit."""
-    unfinished = select(t.run.c.id).where(t.run.c.source_id == source_id, t.run.c.state.in_(("planning", "running")))
-    open_items = and_(t.work.c.run_id.in_(unfinished), t.work.c.state.in_(("pending", "running")))
+    r = t.run.c
+    overtaken = and_(r.source_id == source_id, r.state.in_(("planning", "running")), r.id != but)
+    open_items = and_(t.work.c.run_id.in_(select(r.id).where(overtaken)), t.work.c.state.in_(("pending", "running")))
     session.execute(update(t.work).where(open_items).values(state="superseded"))
-    session.execute(
-        update(t.run)
-        .where(t.run.c.source_id == source_id, t.run.c.state.in_(("planning", "running")))
-        .values(state="superseded", finished_at=now)
-    )
+    session.execute(update(t.run).where(overtaken).values(state="superseded", finished_at=now))
 
 
 def create_run(
     session: Session, *, run_id: str, source_id: int, fingerprint: str, unchanged: int, now: Instant
 ) -> None:
-    """Record a planned run; its work, ledger and quarantine rows follow in the same transaction."""
-    row = {
-        "id": run_id,
-        "source_id": source_id,
-        "state": "running",
-        "fingerprint": fingerprint,
-        "unchanged": unchanged,
-        "started_at": now,
-    }
-    session.execute(insert(t.run).values(row))
+    """Record a planned run that waits in no queue; work, ledger and quarantine rows follow in the same transaction."""
+    row = {"id": run_id, "source_id": source_id, "state": "running", "started_at": now}
+    session.execute(insert(t.run).values(row | {"fingerprint": fingerprint, "unchanged": unchanged}))
+
+
+def plan_run(session: Session, run_id: str, *, fingerprint: str, unchanged: int, now: Instant) -> None:
+    """The same for a run that was queued and is claimed; the caller has checked that the claim holds."""
+    values = {"state": "running", "fingerprint": fingerprint, "unchanged": unchanged, "started_at": now}
+    session.execute(update(t.run).where(t.run.c.id == run_id).values(values))
 
 
 def add_work(session: Session, run_id: str, items: Sequence[tuple[str, ChangeKind, str]]) -> None:
@@ -134,7 +130,8 @@ def claim(
     The attempt is counted now, so that a crash while working counts too; items whose attempts are used up by
     crashes are quarantined instead of taken.
     """
-    numbers = _pending(session, run_id, limit) or _abandoned(session, run_id, limit, max_attempts)
+    # What was being worked on when its worker died may have killed it: one at a time, so that few share its fate.
+    numbers = _pending(session, run_id, limit) or _abandoned(session, run_id, 1, max_attempts)
     if not numbers:
         return []
     c = t.work.c
@@ -159,7 +156,7 @@ def _abandoned(session: Session, run_id: str, limit: int, max_attempts: int) -> 
     expired = and_(c.run_id == run_id, c.state == "running", c.lease_until < database_now(session))
     spent = {"state": "quarantined", "error_code": "worker_lost", "error": "Its worker died at every attempt."}
     session.execute(update(t.work).where(expired, c.attempt >= max_attempts).values(spent))
-    free = select(c.id).where(expired).order_by(c.id).limit(limit)
+    free = select(c.id).where(expired).order_by(c.attempt, c.id).limit(limit)
     return [row[0] for row in session.execute(free.with_for_update(skip_locked=True))]
 
 
@@ -168,6 +165,13 @@ def renew(session: Session, token: str, lease_seconds: float) -> int:
     until = database_now(session) + literal(int(lease_seconds * MICROS))
     mine = and_(t.work.c.lease_token == token, t.work.c.state == "running")
     return session.execute(update(t.work).where(mine).values(lease_until=until)).rowcount
+
+
+def release(session: Session, token: str) -> int:
+    """Give back what this token holds unsettled, its attempt refunded: whoever stops on purpose did not fail."""
+    c = t.work.c
+    mine = update(t.work).where(c.lease_token == token, c.state == "running")
+    return session.execute(mine.values(state="pending", attempt=c.attempt - 1, lease_token="", lease_until=0)).rowcount
 
 
 def still_held(session: Session, items: Sequence[WorkItem]) -> set[int]:
@@ -243,21 +247,24 @@ def ledger_buckets(session: Session, run_id: str) -> dict[str, int]:
     return {bucket: int(items) for bucket, items in rows}
 
 
-def repeat_last_run(session: Session, source_id: int, *, run_id: str, now: Instant) -> int | None:
+def repeat_last_run(session: Session, source_id: int, *, run_id: str, now: Instant, queued: bool = False) -> int | None:
     """Record a run that found its source exactly as the last good run left it, ledger included.
 
-    Returns the number of its documents, or None when there is no such run. Writes nothing but these rows.
+    Returns the number of its documents, or None when there is no such run. Writes nothing but these rows; a run
+    that was queued has its row already.
     """
     r, d, old = t.run.c, t.document.c, t.ledger.c
-    good = select(r.id, r.fingerprint).where(r.source_id == source_id, r.state == "succeeded")
+    good = select(r.id, r.fingerprint).where(r.source_id == source_id, r.state == "succeeded", r.fingerprint != "")
     last = session.execute(good.order_by(r.finished_at.desc()).limit(1)).first()
     if last is None:
         return None
     live = select(func.count()).where(d.source_id == source_id, d.version_id.is_not(None))
     unchanged = int(session.execute(live).scalar_one())
-    row = {"id": run_id, "source_id": source_id, "state": "succeeded", "fingerprint": last[1]}
-    row |= {"unchanged": unchanged, "started_at": now, "finished_at": now}
-    session.execute(insert(t.run).values(row))
+    row = {"state": "succeeded", "fingerprint": last[1], "unchanged": unchanged, "finished_at": now}
+    if queued:
+        session.execute(update(t.run).where(r.id == run_id).values(row | {"lease_until": 0, "lease_token": ""}))
+    else:
+        session.execute(insert(t.run).values(row | {"id": run_id, "source_id": source_id, "started_at": now}))
     lines = select(literal(run_id), literal(""), old.channel, old.bucket, old.reason, func.sum(old.item_count))
     grouped = lines.where(old.run_id == last[0]).group_by(old.channel, old.bucket, old.reason)
     names = ["run_id", "external_id", "channel", "bucket", "reason", "item_count"]

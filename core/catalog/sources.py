@@ -87,6 +87,17 @@ def remember_options(session: Session, number: int, *, location: str, audience: 
     session.execute(update(t.source).where(t.source.c.id == number).values(location=location, audience=stored))
 
 
+def locations(session: Session) -> list[str]:
+    """Where every source was read from last."""
+    return list(session.execute(select(t.source.c.location).where(t.source.c.location != "")).scalars())
+
+
+def set_schedule(session: Session, name: str, every_minutes: int) -> bool:
+    """How often the source is read again, 0 = only when asked; False if there is none of that name."""
+    named = update(t.source).where(t.source.c.name == name)
+    return session.execute(named.values(every_minutes=every_minutes)).rowcount == 1
+
+
 def set_fingerprint(session: Session, number: int, fingerprint: str) -> None:
     """Remember that exactly this content is ingested whole (empty: that something is missing)."""
     session.execute(update(t.source).where(t.source.c.id == number).values(fingerprint=fingerprint))

@@ -81,9 +81,15 @@ def test_a_renewed_lease_keeps_the_item(database: Database) -> None:
 
 def test_an_item_whose_workers_keep_dying_is_quarantined(database: Database) -> None:
     run_id = plan(database, 2)
-    for token in "abc":
-        assert len(take(database, run_id, token, lease_seconds=-1)) == 2
-    assert take(database, run_id, "d") == []
+    assert len(take(database, run_id, "a", lease_seconds=-1)) == 2
+    alone = [take(database, run_id, token, lease_seconds=-1) for token in "bcde"]
+    assert [[(item.external_id, item.attempt) for item in taken] for taken in alone] == [
+        [("d0", 2)],
+        [("d1", 2)],
+        [("d0", 3)],
+        [("d1", 3)],
+    ], "what may have killed a worker is tried alone"
+    assert take(database, run_id, "f") == []
     with database.read() as session:
         assert runs.quarantined(session, run_id) == [
             ("d0", "worker_lost", "Its worker died at every attempt."),

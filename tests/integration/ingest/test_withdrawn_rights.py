@@ -12,7 +12,8 @@ from ingest.errors import EmptySourceError, SourceNameTakenError
 from ingest.work import RunLoop
 from tests.support.installation import PAGES, PoisonError, installation, live_texts, write_pages
 from tests.support.slack_export import ExportBuilder
-from threadwise.runtime import AS_IN_SOURCE, Threadwise
+from threadwise.run_queue import AS_IN_SOURCE
+from threadwise.runtime import Threadwise
 
 
 def test_an_audience_that_was_given_once_holds_until_it_is_taken_back(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,48 @@ def test_every_error_has_a_code_of_its_own() -> None:
     assert not {code: times for code, times in Counter(found.code for found in classes).items() if times > 1}
 
 
-def test_the_tables_of_exit_codes_name_only_errors_that_exist_and_each_once() -> None:
-    codes = {found.code for found in error_classes()}
-    assert codes >= errors._BAD_USE | errors._DEPENDENCY_DOWN
-    assert not errors._BAD_USE & errors._DEPENDENCY_DOWN
+def test_every_error_has_one_exit_code_and_one_status() -> None:
+    codes = {found.code for found in error_classes()} | {ThreadwiseError.code}
+    for table, grouped in ((errors.EXIT_OF, errors._EXITS.values()), (errors.HTTP_OF, errors._HTTP.values())):
+        assert set(table) == codes
+        assert not [code for code, times in Counter(chain(*grouped)).items() if times > 1]
+
+
+def test_no_error_is_a_success_and_each_status_has_one_title() -> None:
+    assert errors.DONE not in errors.EXIT_OF.values()
+    assert all(400 <= status < 600 for status, _ in errors._HTTP)
+    assert len({status for status, _ in errors._HTTP}) == len(errors._HTTP)
+
+
+@pytest.mark.parametrize("code", sorted(errors.HTTP_OF))
+def test_what_was_asked_wrongly_is_no_fault_of_the_service(code: str) -> None:
+    ours = {"invalid_setting"}  # typed by whoever runs the command, but never by whoever sends a request
+    if errors.EXIT_OF[code] == errors.BAD_USE and code not in ours:
+        assert errors.HTTP_OF[code][0] < 500
+
+
+def test_an_error_that_the_tables_do_not_know_has_failed() -> None:
+    class LaterVersionError(ThreadwiseError):
+        code = "from_a_later_version"
+
+    LaterVersionError.__module__ = __name__
+    error = LaterVersionError("Something new.")
+    assert (errors.exit_code(error), errors.http_status(error), errors.http_title(error)) == (1, 500, "Internal error")
+
+
+def test_an_error_of_the_service_keeps_its_own_code_hint_and_exit_code() -> None:
+    problem = {"code": "busy", "detail": "Too many questions.", "hint": "Try again in 2 s.", "retryable": True}
+    error = errors.ServiceRefusedError.of(problem, 429)
+    assert errors.as_text(error) == "error[busy]: Too many questions. Try again in 2 s."
+    assert json.loads(errors.as_json(error))["error"]["retryable"] is True
+    assert errors.http_status(error) == 429
+
+
+def test_an_answer_without_a_problem_document_is_an_error_with_its_status() -> None:
+    error = errors.ServiceRefusedError.of({}, 502)
+    assert errors.as_text(error) == "error[service_refused]: The service answered with status 502."
+    assert not error.retryable
+    assert errors.ServiceRefusedError("Another.").code == "service_refused"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a person sees: nothing in a document, a name or an address can steer the terminal."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 from api import rendering
 from core.words import Passage
 from ingest.pipeline import IngestReport
-from retrieval.retriever import Ranking
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 CONTROL = "".join(chr(code) for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\t\n")
@@ -22,17 +22,17 @@ def passage(text: str = "Everybody has 25 days.", **more: str) -> Passage:
     return Passage(chunk_id="c", document_id="d", external_id="e", text=text, score=0.5, signals={}, **named)
 
 
-def ranking(*passages: Passage) -> Ranking:
-    return Ranking(passages=[*passages], took_ms=4.2, embed_ms=1.0, dropped=0)
+def ranking(*passages: Passage) -> dict[str, object]:
+    return {"passages": [asdict(found) for found in passages], "took_ms": 4.2}
 
 
-def report(**more: object) -> IngestReport:
+def report(**more: object) -> dict[str, object]:
     """A run of ten messages in two documents."""
     fields: dict[str, object] = {
         "run_id": "r", "state": "succeeded", "added": 1, "changed": 1, "unchanged": 0, "removed": 0, "quarantined": 0,
         "chunks": 3, "embedded": 2, "buckets": {"merged": 9, "indexed": 1}, "seconds": 1.25,
     }  # fmt: skip
-    return IngestReport(**(fields | more))  # type: ignore[arg-type]
+    return IngestReport(**(fields | more)).as_json()  # type: ignore[arg-type]
 
 
 def unsafe(shown: str) -> set[str]:
@@ -104,6 +104,7 @@ def test_figures_stand_in_a_column_under_a_clean_title() -> None:
     shown = rendering.table_text(f"set{HOSTILE}", {"ndcg@10": 0.5, "queries": 3})
     assert not unsafe(shown)
     assert shown.endswith("\n  ndcg@10  0.5\n  queries  3")
+    assert not unsafe(rendering.table_text("trace", {"raw": HOSTILE}))
 
 
 @given(st.text(st.characters(exclude_categories=()) | st.sampled_from(sorted(CONTROL + BIDI))))

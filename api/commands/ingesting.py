@@ -1,0 +1,73 @@
+"""`threadwise ingest`: bring a source in, or up to date."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from api import options
+from api.installation import Ingest, Installation, opened
+from api.output import print_json, print_text
+from api.progress import Progress
+
+Audience = Annotated[
+    list[str] | None,
+    typer.Option(help="Who may read it, instead of what the source says; kept until `as-in-source`. Repeatable."),
+]
+
+
+def ingest(
+    path: Annotated[str, typer.Argument(help="A Slack export (zip or folder), a folder of Markdown, or one file.")],
+    *,
+    source: Annotated[str | None, typer.Option(help="Name of the source [default: the file's name].")] = None,
+    kind: Annotated[str | None, typer.Option(help="slack-export, files or beir [default: found out].")] = None,
+    audience: Audience = None,
+    workspace_url: Annotated[
+        str | None, typer.Option(help="https://NAME.slack.com, for links to the messages.")
+    ] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Take everything away when the source has nothing any more.")
+    ] = False,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Ingest a source, or bring it up to date: what did not change is not read twice.
+
+    Example: threadwise ingest acme-export.zip --source acme-slack
+    """
+    if not path.strip():
+        raise typer.BadParameter("the path is empty")
+    order = Ingest(
+        path=path,
+        source=(source and options.text(source)) or None,
+        kind=kind,
+        audience=tuple(filter(None, map(options.text, audience))) if audience else None,
+        workspace_url=workspace_url and options.text(workspace_url),
+        allow_empty=allow_empty,
+    )
+    with opened(data_dir) as installation, shown_progress() as progress:
+        report = installation.ingest(order, progress)
+        show_report(installation, report, as_json=as_json)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """The progress display that fits standard error."""
+    from api.progress import ingest_progress  # noqa: PLC0415
+
+    with ingest_progress(quiet=False) as show:
+        yield show
+
+
+def show_report(installation: Installation, report: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what a run did, and on standard error what it could not take."""
+    from api.installation import REPORT  # noqa: PLC0415
+    from api.rendering import ingest_text, quarantine_text  # noqa: PLC0415
+
+    if as_json:
+        print_json({name: report[name] for name in REPORT})
+    else:
+        print_text(ingest_text(report, report["source"]))
+    if report["documents"]["quarantined"]:
+        typer.echo(quarantine_text(installation.quarantined(report["run_id"])), err=True)

@@ -1,0 +1,167 @@
+"""`threadwise runs` and `threadwise sources`: what was ingested, what is being ingested, what will be."""
+
+from typing import Annotated
+
+import typer
+
+from api import options
+from api.commands.ingesting import show_report, shown_progress
+from api.installation import ended_well, opened, report_of
+from api.output import print_json, print_text
+
+app = typer.Typer(
+    help="Runs: each brings one source up to date. Without a command: the newest runs.",
+    epilog="Example: threadwise runs watch RUN",
+    rich_markup_mode=None,
+)
+
+OneSource = Annotated[str | None, typer.Option("--source", help="Only runs of this source.")]
+Limit = Annotated[int, typer.Option(min=1, max=500, help="How many at most.")]
+Source = Annotated[str, typer.Argument(help="The source, as `threadwise sources` lists it.")]
+
+
+@app.callback(invoke_without_command=True)
+def runs(
+    context: typer.Context,
+    *,
+    source: OneSource = None,
+    limit: Limit = 20,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show the newest runs, or do something with one of them.
+
+    Example: threadwise runs --source acme-slack
+    """
+    if context.invoked_subcommand is None:
+        _print_runs(source, limit, data_dir, as_json=as_json)
+
+
+@app.command(name="list")
+def list_runs(
+    *, source: OneSource = None, limit: Limit = 20, data_dir: options.DataDir = None, as_json: options.AsJson = False
+) -> None:
+    """Show the newest runs.
+
+    Example: threadwise runs list --limit 5
+    """
+    _print_runs(source, limit, data_dir, as_json=as_json)
+
+
+@app.command()
+def show(run_id: options.RunId, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
+    """Show one run: what it did, what it could not take, why it failed.
+
+    Example: threadwise runs show 0123456789abcdef0123456789abcdef
+    """
+    from api.listing import run_text  # noqa: PLC0415
+    from api.rendering import quarantine_text  # noqa: PLC0415
+
+    with opened(data_dir) as installation:
+        run = installation.run(options.text(run_id))
+        refused = installation.quarantined(run["run_id"]) if run["documents"]["quarantined"] else []
+    if as_json:
+        return print_json(run)
+    print_text(run_text(run, report_of(run)))
+    if refused:
+        print_text(quarantine_text(refused))
+    return None
+
+
+@app.command()
+def watch(run_id: options.RunId, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
+    """Follow a run until it has ended, and print what it did. Ctrl-C leaves the run alone.
+
+    Example: threadwise runs watch 0123456789abcdef0123456789abcdef
+    """
+    with opened(data_dir) as installation, shown_progress() as progress:
+        report = ended_well(installation.follow(options.text(run_id), progress))
+        show_report(installation, report, as_json=as_json)
+
+
+@app.command()
+def cancel(run_id: options.RunId, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
+    """Ask for the end of a run; what it has committed stays.
+
+    Example: threadwise runs cancel 0123456789abcdef0123456789abcdef
+    """
+    with opened(data_dir) as installation:
+        run = installation.cancel(options.text(run_id))
+    if as_json:
+        print_json(run)
+    elif run["finished_at"] is not None:
+        print_text(f"Run {run['run_id']} has ended: {run['state']}.")
+    else:
+        print_text(f"Run {run['run_id']} is asked to end; it does so with the document it works on.")
+
+
+@app.command()
+def start(
+    source: Annotated[str | None, typer.Argument(help="The source, as `threadwise sources` lists it.")] = None,
+    *,
+    every_source: Annotated[bool, typer.Option("--all", help="Every source, one after the other.")] = False,
+    document: Annotated[str | None, typer.Option(help="Only the document of this external id.")] = None,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Read a source again from where it was read last, and follow the run.
+
+    Example: threadwise runs start acme-slack
+    """
+    if every_source == (source is not None) or (every_source and document is not None):
+        raise typer.BadParameter("name one source, or say --all")
+    one = None if document is None else options.present(document, "the document")
+    with opened(data_dir) as installation:
+        given = [] if source is None else [options.present(source, "the source")]
+        for name in given or [row["name"] for row in installation.sources()]:
+            with shown_progress() as progress:
+                report = installation.again(name, one, progress)
+            show_report(installation, report, as_json=as_json)
+
+
+@app.command()
+def every(
+    source: Source,
+    minutes: Annotated[int, typer.Argument(min=0, max=525_600, help="Minutes between two runs, 0 for no more.")],
+    *,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Read a source again every so many minutes, for as long as `threadwise up` runs.
+
+    Example: threadwise runs every acme-slack 60
+    """
+    with opened(data_dir) as installation:
+        row = installation.schedule(options.present(source, "the source"), minutes)
+    if as_json:
+        print_json(row)
+    elif minutes:
+        print_text(f"{row['name']} is read every {minutes} minutes while `threadwise up` runs.")
+    else:
+        print_text(f"{row['name']} is read only when somebody asks for it.")
+
+
+def list_sources(*, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
+    """Show every source: its kind, its size, its schedule and its last run.
+
+    Example: threadwise sources
+    """
+    from api.listing import sources_text  # noqa: PLC0415
+
+    with opened(data_dir) as installation:
+        rows = installation.sources()
+    if as_json:
+        print_json({"sources": rows})
+    else:
+        print_text(sources_text(rows))
+
+
+def _print_runs(source: str | None, limit: int, data_dir: str | None, *, as_json: bool) -> None:
+    from api.listing import runs_text  # noqa: PLC0415
+
+    with opened(data_dir) as installation:
+        rows = installation.runs(source and options.text(source), limit)
+    if as_json:
+        print_json({"runs": rows})
+    else:
+        print_text(runs_text(rows))

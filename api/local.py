@@ -1,0 +1,117 @@
+"""An installation opened in this process, for commands where no service runs."""
+
+import time
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from api.installation import Ask, Ingest, Json, NewKey, Search, ended_well
+from api.options import text
+from api.output import tell
+from api.progress import Progress
+from core.catalog.keys import Key
+from generation.answers import AskRequest
+from retrieval.query import Query
+from threadwise.run_queue import SubmitRequest
+from threadwise.runtime import Threadwise
+
+POLL_SECONDS = 0.5
+WHO = "command line"
+
+
+class Local:
+    """Asks the composition root itself."""
+
+    def __init__(self, threadwise: Threadwise) -> None:
+        self.threadwise = threadwise
+
+    def search(self, order: Search) -> Json:
+        """Ranked passages."""
+        fields = order.as_json()
+        reader = self.threadwise.reader(fields.pop("as_principal", None))
+        return self.threadwise.search(Query(text=fields.pop("question"), reader=reader, **fields)).as_json()
+
+    def ask(self, order: Ask) -> Generator[tuple[str, Json], None, None]:
+        """Typed events as they come; the last is `done`."""
+        fields = order.as_json()
+        reader = self.threadwise.reader(fields.pop("as_principal", None))
+        for event in self.threadwise.ask(AskRequest(reader=reader, **fields)):
+            yield event.name, event.as_json()
+
+    def ingest(self, order: Ingest, progress: Progress) -> Json:
+        """Ingest here and now."""
+        path = Path(order.path)
+        name = order.source or text(self.threadwise.free_name(path))
+        report = self.threadwise.ingest(
+            path,
+            name=name,
+            kind=order.kind,
+            audience=order.audience,
+            workspace_url=order.workspace_url,
+            allow_empty=order.allow_empty,
+            report=progress,
+        )
+        return {"source": name} | report.as_json()
+
+    def again(self, source: str, document: str | None, progress: Progress) -> Json:
+        """Queue a run and work it here."""
+        queue = self.threadwise.runs
+        run_id = queue.submit(SubmitRequest(source=source, document=document, requested_by=WHO))
+        queue.work(run_id, lambda: False, progress)
+        return ended_well(self.run(run_id))
+
+    def sources(self) -> list[Json]:
+        """Every source."""
+        return [row.as_json() for row in self.threadwise.runs.sources()]
+
+    def schedule(self, source: str, minutes: int) -> Json:
+        """Read a source every so many minutes, once a service runs."""
+        self.threadwise.runs.schedule(source, minutes)
+        return next(row for row in self.sources() if row["name"] == source)
+
+    def runs(self, source: str | None, limit: int) -> list[Json]:
+        """The newest runs."""
+        return [row.as_json() for row in self.threadwise.runs.latest(source=source, limit=limit)]
+
+    def run(self, run_id: str) -> Json:
+        """One run and where it stands."""
+        return self.threadwise.runs.standing(run_id).as_json()
+
+    def follow(self, run_id: str, progress: Progress) -> Json:
+        """Look at the run until it has ended: some other process works it."""
+        run = self.run(run_id)
+        if run["state"] == "queued":
+            tell("It waits for a worker: `threadwise up` starts one.")
+        while run["finished_at"] is None:
+            progress(run["settled"], run["total"], run["chunks"])
+            time.sleep(POLL_SECONDS)
+            run = self.run(run_id)
+        return run
+
+    def cancel(self, run_id: str) -> Json:
+        """Ask for the end of a run."""
+        self.threadwise.runs.cancel(run_id)
+        return self.run(run_id)
+
+    def quarantined(self, run_id: str) -> list[tuple[str, str, str]]:
+        """(place, code, reason) of what a run could not take."""
+        return self.threadwise.runs.quarantined(run_id)
+
+    def create_key(self, order: NewKey) -> Json:
+        """The new key with its secret."""
+        key, secret = self.threadwise.keyring.create(**order.as_json())
+        return _shown(key) | {"secret": secret}
+
+    def keys(self) -> list[Json]:
+        """Every key."""
+        return [_shown(key) for key in self.threadwise.keyring.every()]
+
+    def revoke_key(self, key_id: str) -> Json:
+        """End a key."""
+        self.threadwise.keyring.revoke(key_id)
+        return next(key for key in self.keys() if key["id"] == key_id)
+
+
+def _shown(key: Key) -> dict[str, Any]:
+    return asdict(key)

@@ -1,0 +1,1 @@
+"""The REST service: a thin asynchronous shell around the composition root."""

@@ -1,0 +1,101 @@
+"""What the routes of one application share, found through the application's state."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import Request
+
+from api.rest.asks import Asks
+from api.rest.errors import ShuttingDownError
+from api.rest.gate import Caller
+from api.rest.listeners import Listeners
+from api.rest.metrics import Metrics
+from api.rest.readiness import Readiness
+from api.rest.uploads import Uploads
+from core.catalog.passages import Reader
+from core.errors import ThreadwiseError
+from core.settings import Settings
+from threadwise.runtime import Threadwise
+
+COUNTED_RUNS = 500
+
+
+class Service:
+    """One installation behind one application. Made on the event loop that serves it."""
+
+    def __init__(self, threadwise: Threadwise, metrics: Metrics) -> None:
+        self.threadwise = threadwise
+        self.metrics = metrics
+        settings = self.settings
+        self.asks = Asks(
+            threadwise.ask,
+            slots=settings.llm.slots,
+            queue=settings.ask.queue,
+            queue_seconds=settings.ask.queue_seconds,
+            metrics=metrics,
+        )
+        self._stopping = asyncio.Event()
+        self.listeners = Listeners(threadwise, self.pause)
+        self.readiness = Readiness(threadwise.warm)
+        self.uploads = Uploads(threadwise.uploads, limit=settings.api.max_upload_bytes)
+        metrics.gauge("threadwise_asks_open", "Questions being answered.", lambda: self.asks.admission.open)
+        metrics.gauge("threadwise_asks_waiting", "Questions that wait for a slot.", lambda: self.asks.admission.waiting)
+        metrics.gauge(
+            "threadwise_init_seconds", "That loading took, 0 until it is done.", lambda: self.readiness.seconds
+        )
+        metrics.by_state("threadwise_runs", f"The newest {COUNTED_RUNS} runs by state.", self._runs)
+
+    @property
+    def settings(self) -> Settings:
+        """The installation's settings."""
+        return self.threadwise.settings
+
+    def stop(self) -> None:
+        """End what is open: every stream says so, every new question is refused."""
+        self._stopping.set()
+        self.readiness.stop()
+        self.asks.close()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait between two looks. Raises `ShuttingDownError` as soon as the service is stopped."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise ShuttingDownError("The service is being stopped.")
+
+    def reader(self, caller: Caller, principal: str | None) -> Reader:
+        """Who reads: the key's principals, or the named one for an admin, which is written down.
+
+        Raises `ForbiddenError`, `UnknownPrincipalError`.
+        """
+        if principal is None:
+            return Reader(principals=caller.key.principals)
+        caller.demand("admin")
+        with self.act(caller, "read_as", principal):
+            return self.threadwise.reader(principal)
+
+    @contextmanager
+    def act(self, caller: Caller, act: str, target: str) -> Iterator[None]:
+        """Write down what an admin does, and how it ended."""
+        outcome = ThreadwiseError.code
+        try:
+            yield
+            outcome = "done"
+        except ThreadwiseError as error:
+            outcome = error.code
+            raise
+        finally:
+            self.threadwise.keyring.record_act(caller.key.id, act, target, outcome)
+
+    def _runs(self) -> dict[str, int]:
+        return Counter(run.state for run in self.threadwise.runs.latest(limit=COUNTED_RUNS))
+
+
+def service_of(request: Request) -> Service:
+    """What serves this request."""
+    service: Service = request.app.state.service
+    return service
