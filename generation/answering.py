@@ -55,7 +55,7 @@ from retrieval.retriever import Ranking, Retriever
 log = structlog.get_logger(__name__)
 
 NEAREST = 3  # sources named by an answer that is declined
-WORTH_QUOTING = 0.5  # of the best quote's score; what is worse is not said beside it
+WORTH_QUOTING = 0.6  # of the best quote's score; what is worse is not said beside it
 
 
 @dataclass(slots=True)
