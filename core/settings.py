@@ -150,7 +150,7 @@ class AskSettings(Section):
     rephrase: bool = Field(
         default=True, description="let the model word what the quotes say; only verified sentences leave"
     )
-    shots: int = Field(1, ge=0, le=3, description="worked examples in the prompt")
+    shots: int = Field(0, ge=0, le=3, description="worked examples in the prompt; very small models repeat them")
     context_tokens: int = Field(384, ge=64, le=1_048_576, description="of quotes in a prompt; long questions get less")
     max_tokens: int = Field(96, ge=1, le=8192, description="of the answer that the model words")
     temperature: float = Field(0.0, ge=0, le=2, description="0 = the likeliest word always")

@@ -37,7 +37,7 @@ from generation.budget import Budget, QuestionTooLongError
 from generation.errors import ModelMissingError
 from generation.evidence import Evidence, EvidenceFinder
 from generation.model import LanguageModel, Sampling
-from generation.prompts import Context, Prompt, Template, assemble
+from generation.prompts import STOPS, Context, Prompt, Template, assemble
 from generation.rendering import render_text
 from generation.wording import (
     Limits,
@@ -187,7 +187,7 @@ class Answerer:
             course.note = "no_model" if self.settings.rephrase else ""
             return
         yield StatusEvent("wording")
-        contexts = [Context(citation.number, citation.title, citation.quote) for citation in citations]
+        contexts = [Context(citation.number, citation.quote) for citation in citations]
         try:
             course.prompt = self._prompt(model, self.grounded, course.request, contexts)
             with closing(self._worded(course, model, citations)) as sentences:
@@ -232,6 +232,7 @@ class Answerer:
             max_tokens=request.max_tokens or self.settings.max_tokens,
             temperature=self.settings.temperature if request.temperature is None else request.temperature,
             seed=request.seed + place,
+            stop=STOPS,
         )
         return whole_sentences(model, course.prompt.messages, sampling, limits, wording)
 

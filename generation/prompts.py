@@ -24,6 +24,9 @@ from generation.budget import Budget, QuestionTooLongError, context_room, fittin
 from generation.model import Message
 from generation.rendering import plain_text
 
+STOPS: Final = ("\nEnd of quotes", "\n\nQuestion:")
+"""Where a model that has copied everything goes on to copy the prompt."""
+
 UNKNOWN: Final = "The quotes do not say."
 """What the model is told to reply, word for word, when the passages do not hold the answer."""
 
@@ -38,11 +41,10 @@ class TooFewExamplesError(ThreadwiseError):
 class Context:
     """A short text for the model to answer from: a quote with the sentences around it. It is kept whole or dropped.
 
-    Its title is not shown: small models copy it together with the text, and then say what no sentence says.
+    It has no title: small models copy that together with the text, and then say what no sentence says.
     """
 
     number: int
-    title: str
     text: str
 
 
@@ -69,7 +71,7 @@ class Template:
     def version(self) -> str:
         """Twelve hex digits over every fixed word, the block's layout included: other words are another version."""
         shown = chain.from_iterable((turn.role, turn.text) for turn in _turns(self, self.examples))
-        return digest_of(self.id, *shown, _asked("", (Context(1, "title", "text"),), self.reminder))[:12]
+        return digest_of(self.id, *shown, _asked("", (Context(1, "text"),), self.reminder))[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,21 +200,21 @@ GROUNDED: Final = Template(
         Example(
             "How long may I keep a borrowed projector?",
             (
-                Context(1, "", "A projector can be kept for five working days. Bring its cable back."),
-                Context(2, "", "Cameras are lent for one day."),
+                Context(1, "A projector can be kept for five working days. Bring its cable back."),
+                Context(2, "Cameras are lent for one day."),
             ),
             "A projector can be kept for five working days.",
         ),
         Example(
             "Who pays for parking at the airport?",
-            (Context(1, "", "The garage below the office opens at six and is free for staff."),),
+            (Context(1, "The garage below the office opens at six and is free for staff."),),
             UNKNOWN,
         ),
         Example(
             "Where do I hand in a lost badge, and what does a new one cost?",
             (
-                Context(1, "", "Found badges are handed in at the front desk."),
-                Context(2, "", "The first new badge is free."),
+                Context(1, "Found badges are handed in at the front desk."),
+                Context(2, "The first new badge is free."),
             ),
             "Found badges are handed in at the front desk. The first new badge is free.",
         ),

@@ -14,7 +14,7 @@ from generation.pump import POLL_SECONDS
 
 Script = Callable[[Sequence[Message]], str]
 _WORD = re.compile(r"\s*\S+|\s+")
-_QUOTE = re.compile(r"^\[\d+\] (?:.{0,200}?: )?(.+)$", re.MULTILINE)
+_QUOTE = re.compile(r"^\[\d+\] (.+)$", re.MULTILINE)
 _TOKENS_PER_MESSAGE = 1  # its role
 
 

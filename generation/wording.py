@@ -3,6 +3,7 @@
 Text leaves sentence by sentence: a sentence is read whole, compared with the quotes, rendered, and only then shown.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
@@ -14,6 +15,9 @@ from generation.answers import Usage
 from generation.model import Delta, End, LanguageModel, Message, Sampling
 from generation.rendering import render_text
 from generation.sentences import sentence_spans
+
+_MARKS = re.compile(r"^\s*(?:[-*•]\s+)?(?:\[\d+\]\s*)*|(?:\s*\[\d+\])+\s*$")
+"""Marks of a list or of a citation: the model may have them wrong, the answer sets its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +92,31 @@ def quoted_sentences(quotes: Sequence[str]) -> list[Said]:
 
 
 def verified(sentences: Iterator[str], sources: Sequence[Said], question: str, wording: Wording) -> Iterator[Worded]:
-    """Of the model's sentences, those that say what one quoted sentence says; each of those is worded once at most."""
+    """Of the model's sentences, those that say what one quoted sentence says; each of those is worded once at most.
+
+    Sentences of one quote are taken in its order: a later one may lean on the one before it. When all are worded, the
+    model is not asked to go on.
+    """
     used: set[int] = set()
     texts = [source.text for source in sources]
-    for sentence in sentences:
+    for spoken in sentences:
+        sentence = _MARKS.sub("", spoken)
         found = best_source(sentence, texts, question)
         index, reason = (found[0], found[1].reason) if found else (-1, "no_source")
-        kept = found is not None and found[1].kept and index not in used
+        kept = found is not None and found[1].kept and index == _next_of_quote(sources, index, used)
         number = sources[index].quote + 1 if found else 0
         wording.verdicts.append({"quote": number, "reason": reason, "kept": kept})
         if kept:
             used.add(index)
             yield Worded(sentence, index)
+        if len(used) == len(sources):
+            return
+
+
+def _next_of_quote(sources: Sequence[Said], index: int, used: Collection[int]) -> int | None:
+    """The first sentence of the same quote that is not worded yet."""
+    same = (place for place, source in enumerate(sources) if source.quote == sources[index].quote)
+    return next((place for place in same if place not in used), None)
 
 
 def rendered(sentences: Iterator[str], allowed: Collection[str]) -> Iterator[str]:

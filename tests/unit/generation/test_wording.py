@@ -1,0 +1,71 @@
+"""From the pieces of a model to verified sentences: whole, once, in order, without marks of the model's own."""
+
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generation.model import Sampling
+from generation.scripted import ScriptedModel
+from generation.wording import Limits, Wording, quoted_sentences, verified, whole_sentences
+
+LEAVE = "Everybody gets 25 days of paid leave. They lapse on 31 March."
+BIKE = "A leased bike may cost at most 4,000 pounds."
+NEVER = Limits(deadline=float("inf"), cancelled=lambda: False)
+
+
+def kept(*said: str, quotes: tuple[str, ...] = (LEAVE, BIKE)) -> list[tuple[str, int]]:
+    worded = verified(iter(said), quoted_sentences(quotes), "What do I get?", Wording())
+    return [(sentence.text, sentence.source) for sentence in worded]
+
+
+def test_a_quote_is_compared_sentence_by_sentence() -> None:
+    assert kept("Everybody gets 25 days of paid leave.", "They lapse on 31 March.") == [
+        ("Everybody gets 25 days of paid leave.", 0),
+        ("They lapse on 31 March.", 1),
+    ]
+
+
+def test_a_sentence_that_leans_on_the_one_before_it_does_not_stand_alone() -> None:
+    assert kept("They lapse on 31 March.") == []
+
+
+def test_no_sentence_is_said_twice() -> None:
+    assert kept(BIKE, BIKE) == [(BIKE, 2)]
+
+
+def test_marks_of_the_model_are_not_shown_whether_they_are_right_or_wrong() -> None:
+    for said in (f"[7] {BIKE}", f"- {BIKE}", f"• [1] [2] {BIKE}", f"{BIKE} [1]", f"{BIKE}[2] [3]"):
+        assert kept(said) == [(BIKE, 2)]
+
+
+def test_a_model_that_has_worded_everything_is_not_asked_to_go_on() -> None:
+    def said() -> Iterator[str]:
+        yield BIKE
+        raise AssertionError("asked to go on")
+
+    assert [one.source for one in verified(said(), quoted_sentences([BIKE]), "", Wording())] == [0]
+
+
+def sentences_of(reply: str, tokens: int = 1000) -> tuple[list[str], Wording]:
+    wording = Wording()
+    model = ScriptedModel([reply])
+    return list(whole_sentences(model, (), Sampling(max_tokens=tokens), NEVER, wording)), wording
+
+
+def test_a_sentence_is_passed_on_once_it_is_whole() -> None:
+    sentences, wording = sentences_of(f"{LEAVE} {BIKE}")
+    assert sentences == ["Everybody gets 25 days of paid leave.", "They lapse on 31 March.", BIKE]
+    assert (wording.raw, wording.usage.finish, wording.stopped) == (f"{LEAVE} {BIKE}", "stop", "")
+
+
+def test_what_the_limit_cut_off_is_not_passed_on() -> None:
+    sentences, wording = sentences_of(LEAVE, tokens=10)
+    assert sentences == ["Everybody gets 25 days of paid leave."]
+    assert wording.usage.finish == "length"
+
+
+@given(st.text(alphabet="ab .!?\n", max_size=60))
+def test_what_is_passed_on_is_a_part_of_what_was_said(reply: str) -> None:
+    sentences, wording = sentences_of(reply)
+    assert all(sentence in wording.raw for sentence in sentences)
