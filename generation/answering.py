@@ -32,6 +32,7 @@ from generation.answers import (
     Status,
     StatusEvent,
     TokenEvent,
+    Usage,
 )
 from generation.budget import Budget, QuestionTooLongError
 from generation.errors import ModelMissingError
@@ -261,6 +262,11 @@ class Answerer:
     ) -> Answer:
         asked = course.wordings[0] if course.wordings else Wording()
         model = self.model() if course.wordings else None
+        if model and course.prompt and not asked.usage.finish:
+            # It was not heard to the end, where the engine would have said what it cost.
+            written = model.count(asked.raw) if asked.raw else 0
+            finish = asked.stopped or "enough"
+            asked.usage = Usage(prompt_tokens=course.prompt.prompt_tokens, output_tokens=written, finish=finish)
         trace = _trace(course)
         answer = Answer(
             answer_id=uuid.uuid4().hex,

@@ -97,6 +97,13 @@ def test_what_the_model_words_and_a_quote_says_too_stands_for_the_quote(opened: 
     assert answer.model == "scripted"
 
 
+def test_what_a_model_cost_that_was_not_heard_to_the_end_is_counted(opened: Opened) -> None:
+    asked = opened(["Everybody gets 25 days of paid leave a year. And so on. And so forth. And more."], quotes=1)
+    usage = asked.answer(LEAVE).usage
+    assert (usage.finish, usage.output_tokens) == ("enough", 10)
+    assert usage.prompt_tokens > 40
+
+
 @pytest.mark.parametrize(
     "said",
     [
