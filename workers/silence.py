@@ -1,7 +1,7 @@
 """A worker that lives and hears nothing ends itself: its supervisor starts another one.
 
-Celery's consumer can wait for ever for leave to take the next message: when a pool's child and the broker die in the
-same moment, the child's message can be neither acknowledged nor handed back, and stays counted as being worked on.
+Celery's consumer has stopped listening in more than one way: a ring that could not be acknowledged because the broker
+was away stays counted as being worked on (`workers.app` switches that count off). This is for the ways not known yet.
 """
 
 import os
