@@ -1,12 +1,13 @@
 """A running service under work: an export is uploaded while somebody asks every two seconds.
 
-    .venv/bin/python benchmarks/serving.py [SLACK_EXPORT.zip] [--json]
+    .venv/bin/python benchmarks/serving.py [SLACK_EXPORT.zip] [--quiet] [--json]
 
 Starts `threadwise up` on an empty folder, uploads the archive over REST, follows the run's events and asks a question
 every two seconds until the run has ended. Prints chunks per second of the run divided by those of the bare embedder
 (the same texts, one session for each of the worker's threads, afterwards on the idle machine), the times to the first
 quote and the first token, how many questions were answered, and the proportional set size (PSS) of all processes.
-Without an argument the demonstration's export is used, whose run is too short to say much.
+Questions come before ingestion: with --quiet nobody asks. Without an archive the demonstration's export is used, whose
+run is too short to say much.
 """
 
 import argparse
@@ -148,11 +149,13 @@ def run_of(client: httpx.Client, archive: bytes) -> tuple[dict[str, Any], list[d
     return client.get(f"/v1/runs/{run_id}").json(), events, taken
 
 
-def measure(archive: bytes) -> dict[str, object]:
+def measure(archive: bytes, *, quiet: bool) -> dict[str, object]:
     """Every figure, by name."""
     with tempfile.TemporaryDirectory() as name:
         folder, asked, ended = Path(name), Asked(), threading.Event()
         with service(folder) as (client, supervisor):
+            if quiet:
+                ended.set()
             asking = threading.Thread(target=ask_on, args=(client, ended, asked))
             asking.start()
             run, events, taken = run_of(client, archive)
@@ -197,9 +200,11 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path, nargs="?")
+    parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    figures = measure(arguments.archive.read_bytes() if arguments.archive else zipped(DEMO))
+    archive = arguments.archive.read_bytes() if arguments.archive else zipped(DEMO)
+    figures = measure(archive, quiet=arguments.quiet)
     if arguments.json:
         print(json.dumps(figures))
         return

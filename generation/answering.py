@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -39,17 +39,16 @@ from generation.errors import ModelMissingError
 from generation.evidence import Evidence, EvidenceFinder
 from generation.model import LanguageModel, Sampling
 from generation.prompts import STOPS, Context, Prompt, Template, assemble
-from generation.rendering import render_text
+from generation.rendering import plain_text, render_text
 from generation.wording import (
     Limits,
-    Said,
     Worded,
     Wording,
-    quoted_sentences,
     rendered,
     verified,
     whole_sentences,
 )
+from retrieval.errors import EmptyQuestionError
 from retrieval.query import Query
 from retrieval.retriever import Ranking, Retriever
 
@@ -72,8 +71,7 @@ class _Course:
     evidence: Evidence | None = None
     prompt: Prompt | None = None
     wordings: list[Wording] = field(default_factory=list)
-    sources: list[Said] = field(default_factory=list)
-    worded: set[int] = field(default_factory=set)  # indexes of `sources`
+    worded: set[int] = field(default_factory=set)  # indexes of quotes
     note: str = ""
 
     def say(self, text: str) -> TokenEvent:
@@ -87,12 +85,6 @@ class _Course:
         """A piece of the answer that leans on a quote."""
         yield self.say(f"{text} [{citation.number}]")
         yield CitationEvent(citation.number, citation.document_id, citation.uri)
-
-    def unworded(self, quote: int, text: str) -> str:
-        """What of a quote no verified sentence says; all of it as it stands where that is everything."""
-        own = [index for index, source in enumerate(self.sources) if source.quote == quote]
-        left = [self.sources[index].text for index in own if index not in self.worded]
-        return text if len(left) == len(own) else " ".join(left)
 
     def since(self, moment: float | None) -> float | None:
         """Milliseconds from the question to a moment."""
@@ -144,22 +136,27 @@ class Answerer:
         for citation in citations:
             course.first_text = course.first_text or time.perf_counter()
             yield QuoteEvent(citation)
-        course.sources = quoted_sentences([citation.quote for citation in citations])
         yield from self._word(course, citations)
         for index, citation in enumerate(citations):
-            if left := course.unworded(index, citation.quote):
-                yield from course.cite(left, citation)
+            if index not in course.worded:
+                yield from course.cite(citation.quote, citation)
         status: Status = "answered" if course.worded else "quoted"
         yield DoneEvent(self._finish(course, status, citations))
 
     def _begin(self, request: AskRequest) -> _Course:
+        # Half a character and NUL are no text that every database keeps.
+        text = request.question.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        request = replace(request, question=text)
+        if not plain_text(text).strip():
+            raise EmptyQuestionError("The question is empty.", hint="Ask something.")
         limit = self.settings.max_question_chars
         if len(request.question) > limit:
             raise QuestionTooLongError(
                 f"The question has {len(request.question)} characters, {limit} are allowed.", hint="Ask it shorter."
             )
         started = time.perf_counter()
-        return _Course(request, started, started + (request.deadline_seconds or self.settings.deadline_seconds))
+        given = request.deadline_seconds
+        return _Course(request, started, started + (self.settings.deadline_seconds if given is None else given))
 
     def _query(self, request: AskRequest) -> Query:
         return Query(
@@ -192,20 +189,24 @@ class Answerer:
         try:
             course.prompt = self._prompt(model, self.grounded, course.request, contexts)
             with closing(self._worded(course, model, citations)) as sentences:
-                for sentence in sentences:
-                    course.worded.add(sentence.source)
-                    yield from course.cite(sentence.text, citations[course.sources[sentence.source].quote])
-        except ThreadwiseError as error:
-            log.warning("wording_failed", code=error.code)
-            course.note = error.code
+                for worded in sentences:
+                    course.worded.add(worded.quote)
+                    yield from course.cite(worded.text, citations[worded.quote])
+        except Exception as error:  # noqa: BLE001 - noted: whatever a model's engine does, the quotes stand
+            course.note = error.code if isinstance(error, ThreadwiseError) else "language_model_failed"
+            log.warning("wording_failed", code=course.note, error=type(error).__name__)
         course.note = course.note or next((wording.stopped for wording in course.wordings if wording.stopped), "")
 
     def _prompt(
         self, model: LanguageModel, template: Template, request: AskRequest, contexts: Sequence[Context]
     ) -> Prompt:
-        reserve, room = request.max_tokens or self.settings.max_tokens, self.settings.context_tokens
-        budget = Budget.of(model, reserve=reserve, context_tokens=room)
+        reserve = self._answer_tokens(model, request)
+        budget = Budget.of(model, reserve=reserve, context_tokens=self.settings.context_tokens)
         return assemble(template, request.question, contexts, budget=budget)
+
+    def _answer_tokens(self, model: LanguageModel, request: AskRequest) -> int:
+        """What the answer may have; never so much that less than half of the window is left for the prompt."""
+        return min(request.max_tokens or self.settings.max_tokens, model.context_tokens // 2)
 
     def _worded(self, course: _Course, model: LanguageModel, citations: Sequence[Citation]) -> Generator[Worded]:
         """Verified sentences: as they come for one candidate, those of the candidate with most of them for several."""
@@ -223,14 +224,14 @@ class Answerer:
         wording = Wording()
         course.wordings.append(wording)
         sentences = rendered(self._sentences(course, model, place, wording), {citation.uri for citation in citations})
-        return verified(sentences, course.sources, course.request.question, wording)
+        return verified(sentences, [citation.quote for citation in citations], course.request.question, wording)
 
     def _sentences(self, course: _Course, model: LanguageModel, place: int, wording: Wording) -> Iterator[str]:
         if course.prompt is None:
             raise LookupError("no prompt")
         request, limits = course.request, Limits(deadline=course.deadline, cancelled=course.request.cancelled)
         sampling = Sampling(
-            max_tokens=request.max_tokens or self.settings.max_tokens,
+            max_tokens=self._answer_tokens(model, request),
             temperature=self.settings.temperature if request.temperature is None else request.temperature,
             seed=request.seed + place,
             stop=STOPS,
@@ -249,7 +250,10 @@ class Answerer:
         for text in rendered(self._sentences(course, model, 0, wording), ()):
             yield course.say(text)
         course.note = wording.stopped or "not_from_sources"
-        yield DoneEvent(self._finish(course, "answered", (), grounded=False))
+        if not course.pieces:
+            yield course.say("The language model gave no whole sentence.")
+            course.note = wording.stopped or wording.usage.finish
+        yield DoneEvent(self._finish(course, "answered" if wording.raw else "declined", (), grounded=False))
 
     def _finish(
         self,

@@ -1,18 +1,24 @@
 """Questions, answers and what is heard of an answer while it is made. The JSON shapes are those that tools rely on."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from core.catalog.passages import Reader
+from generation.errors import InvalidSamplingError
 
+MOST_CANDIDATES = 4
 Status = Literal["answered", "quoted", "declined"]
 Stage = Literal["waiting", "retrieving", "reading", "wording"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskRequest:
-    """One question. What is None follows the settings; `key_id` says which key asks, for the record."""
+    """One question. What is None follows the settings; `key_id` says which key asks, for the record.
+
+    Raises `InvalidSamplingError` that names the field out of range.
+    """
 
     question: str
     reader: Reader
@@ -29,6 +35,18 @@ class AskRequest:
     deadline_seconds: float | None = None
     trace: bool = False
     cancelled: Callable[[], bool] = lambda: False  # asked while the model writes: whoever asked may be gone
+
+    def __post_init__(self) -> None:
+        deadline = self.deadline_seconds
+        rules = (
+            (1 <= self.candidates <= MOST_CANDIDATES, "candidates", f"1 to {MOST_CANDIDATES}"),
+            (self.max_tokens is None or self.max_tokens >= 1, "max_tokens", "1 or more"),
+            (self.top_k is None or self.top_k >= 1, "top_k", "1 or more"),
+            (deadline is None or (deadline > 0 and math.isfinite(deadline)), "deadline_seconds", "above 0"),
+        )
+        for holds, name, allowed in rules:
+            if not holds:
+                raise InvalidSamplingError(f"{name} is {getattr(self, name)!r}.", hint=f"It has to be {allowed}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

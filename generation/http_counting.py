@@ -18,6 +18,9 @@ _KEY_REFUSED = (401, 403)
 Turns = list[dict[str, str]]
 
 
+_BESIDE_SECONDS = 5.0  # for counting and listing, which no model is needed for
+
+
 class ChatServer:
     """One server: requests, streams, and its errors in our words. Safe to use from several threads."""
 
@@ -52,7 +55,7 @@ class ChatServer:
 
     def _send(self, method: str, url: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
-            return self._client.request(method, url, json=body)
+            return self._client.request(method, url, json=body, timeout=_BESIDE_SECONDS)
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client was closed
             raise self._unreachable(error) from error
 

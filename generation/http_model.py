@@ -13,6 +13,7 @@ environment not used: text goes to the configured server and nowhere else.
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,13 @@ class HttpModel:
 
     def count(self, text: str) -> int:
         """See `LanguageModel.count`; the text is counted as it would be submitted."""
-        return self._counter.count(neutral(text))
+        with understood():
+            return self._counter.count(neutral(text))
 
     def count_prompt(self, messages: Sequence[Message]) -> int:
         """See `LanguageModel.count_prompt`; an upper estimate where a tokenizer file counts."""
-        return self._counter.count_turns(_turns(messages))
+        with understood():
+            return self._counter.count_turns(_turns(messages))
 
     def generate(
         self, messages: Sequence[Message], sampling: Sampling, *, stop: Callable[[], bool] = never
@@ -93,11 +96,13 @@ class HttpModel:
 
     def _generated(self, messages: Sequence[Message], sampling: Sampling) -> Generator[Delta | End]:
         turns = _turns(messages)
-        prompt = self._counter.count_turns(turns)
+        prompt = self.count_prompt(messages)
         if prompt >= self.context_tokens:
             raise PromptTooLongError.of(prompt, self.context_tokens)
         with self._server.stream("chat/completions", self._request(turns, sampling)) as chunks:
-            yield from self._parts(event_data(chunks), prompt)
+            parts = self._parts(event_data(chunks), prompt)
+            while (part := _next(parts)) is not None:
+                yield part
 
     def _request(self, turns: list[dict[str, str]], sampling: Sampling) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -126,6 +131,8 @@ class HttpModel:
             usage = chunk.get("usage") or usage
             for choice in chunk.get("choices", ())[:1]:
                 text = choice.get("delta", {}).get("content")
+                if text is not None and not isinstance(text, str):
+                    raise TypeError(type(text).__name__)
                 if text:
                     written += 1
                     yield Delta(text)
@@ -137,6 +144,23 @@ class HttpModel:
     def close(self) -> None:
         """Close every connection."""
         self._server.close()
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """A reply of another form than was agreed is the server's failure and not ours."""
+    try:
+        yield
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError, OverflowError) as error:
+        raise ModelUnavailableError(
+            f"The language model's server replies in a form that is not understood ({type(error).__name__}).",
+            hint="Check that its address is that of an OpenAI-style server.",
+        ) from error
+
+
+def _next(parts: Iterator[Delta | End]) -> Delta | End | None:
+    with understood():
+        return next(parts, None)
 
 
 def _checked(base_url: str) -> str:

@@ -16,6 +16,10 @@ from generation.model import Delta, End, LanguageModel, Message, Sampling
 from generation.rendering import render_text
 from generation.sentences import sentence_spans
 
+LONGEST = 2000  # characters without the end of a sentence
+MOST = 50_000  # characters that are listened to in all
+MOST_TOKENS = 10**7  # what a server says it has counted beyond this is nonsense
+
 _MARKS = re.compile(r"^\s*(?:[-*•]\s+)?(?:\[\d+\]\s*)*|(?:\s*\[\d+\])+\s*$")
 """Marks of a list or of a citation: the model may have them wrong, the answer sets its own."""
 
@@ -30,10 +34,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """A verified sentence, rendered, and the index of the quoted sentence that says the same."""
+    """Verified sentences, rendered, and the index of the quote that they say the whole of."""
 
     text: str
-    source: int
+    quote: int
 
 
 @dataclass(slots=True)
@@ -69,21 +73,25 @@ def whole_sentences(
     with closing(_pieces(model, messages, sampling, limits)) as pieces:
         for piece in pieces:
             if isinstance(piece, End):
-                wording.usage = Usage(
-                    prompt_tokens=piece.prompt_tokens,
-                    cached_tokens=piece.cached_tokens,
-                    output_tokens=piece.output_tokens,
-                    finish=piece.reason,
-                )
+                wording.usage = _usage(piece)
                 continue
             wording.first_token = wording.first_token or time.perf_counter()
             wording.raw += piece.text
             complete, pending = _complete(pending + piece.text)
             yield from complete
+            if len(pending) > LONGEST or len(wording.raw) > MOST:
+                wording.stopped = "rambling"
+                return
     wording.stopped = "" if wording.usage.finish else limits.reason() or "broken_off"
     # A sentence that was cut off says something else than the whole one.
     if wording.usage.finish == "stop":
         yield from _sentences(pending)
+
+
+def _usage(end: End) -> Usage:
+    counts = (end.prompt_tokens, end.cached_tokens, end.output_tokens)
+    prompt, cached, output = (min(max(count, 0), MOST_TOKENS) for count in counts)
+    return Usage(prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, finish=end.reason)
 
 
 def quoted_sentences(quotes: Sequence[str]) -> list[Said]:
@@ -91,32 +99,41 @@ def quoted_sentences(quotes: Sequence[str]) -> list[Said]:
     return [Said(index, sentence) for index, quote in enumerate(quotes) for sentence in _sentences(quote)]
 
 
-def verified(sentences: Iterator[str], sources: Sequence[Said], question: str, wording: Wording) -> Iterator[Worded]:
-    """Of the model's sentences, those that say what one quoted sentence says; each of those is worded once at most.
+def verified(sentences: Iterator[str], quotes: Sequence[str], question: str, wording: Wording) -> Iterator[Worded]:
+    """Of the model's sentences, those that say what a quote says, once for each quote.
 
-    Sentences of one quote are taken in its order: a later one may lean on the one before it. When all are worded, the
-    model is not asked to go on.
+    A quote of several sentences is worded whole and in one piece or not at all: what it says second may lean on what
+    it says first. When all are worded, the model is not asked to go on.
     """
-    used: set[int] = set()
+    sources = quoted_sentences(quotes)
     texts = [source.text for source in sources]
+    left = dict.fromkeys(range(len(quotes)))
+    begun: list[Worded] = []
     for spoken in sentences:
-        sentence = _MARKS.sub("", spoken)
-        found = best_source(sentence, texts, question)
-        index, reason = (found[0], found[1].reason) if found else (-1, "no_source")
-        kept = found is not None and found[1].kept and index == _next_of_quote(sources, index, used)
-        number = sources[index].quote + 1 if found else 0
-        wording.verdicts.append({"quote": number, "reason": reason, "kept": kept})
-        if kept:
-            used.add(index)
-            yield Worded(sentence, index)
-        if len(used) == len(sources):
+        found = best_source(_MARKS.sub("", spoken), texts, question)
+        reason = found[1].reason if found else "no_source"
+        quote = sources[found[0]].quote if found else -1
+        kept = found is not None and found[1].kept and quote in left
+        wording.verdicts.append({"quote": quote + 1, "reason": reason, "kept": kept})
+        if not found or not kept:
+            begun = []
+            continue
+        begun = _continued(begun, Worded(_MARKS.sub("", spoken), quote), found[0], sources)
+        if len(begun) == sum(source.quote == quote for source in sources):
+            yield Worded(" ".join(sentence.text for sentence in begun), quote)
+            begun = []
+            del left[quote]
+        if not left:
             return
 
 
-def _next_of_quote(sources: Sequence[Said], index: int, used: Collection[int]) -> int | None:
-    """The first sentence of the same quote that is not worded yet."""
-    same = (place for place, source in enumerate(sources) if source.quote == sources[index].quote)
-    return next((place for place in same if place not in used), None)
+def _continued(begun: list[Worded], sentence: Worded, index: int, sources: Sequence[Said]) -> list[Worded]:
+    """What is worded of a quote from its first sentence on, with this one if it is the next."""
+    before = [sentence for sentence in begun if sentence.quote == sources[index].quote]
+    place = sum(source.quote == sentence.quote for source in sources[:index])
+    if place == len(before):
+        return [*before, sentence]
+    return [sentence] if place == 0 else []
 
 
 def rendered(sentences: Iterator[str], allowed: Collection[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """A question from its passages to its answer, over a real catalogue: quoted, worded, declined, cut short."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from core.words import EVERYONE, Passage
 from generation.answering import _nearest
 from generation.answers import Answer, AskRequest, CitationEvent, DoneEvent, Event, QuoteEvent, StatusEvent, TokenEvent
 from generation.budget import QuestionTooLongError
-from generation.errors import ModelMissingError, ModelUnavailableError
+from generation.errors import InvalidSamplingError, ModelMissingError, ModelUnavailableError
 from generation.evidence import Evidence, Quote
 from generation.model import Message
 from generation.scripted import ScriptedModel, repeat_quotes
-from retrieval.errors import NothingIngestedError
+from retrieval.errors import EmptyQuestionError, NothingIngestedError
 from tests.support.installation import write_pages
 from threadwise.runtime import Threadwise
 
@@ -187,6 +188,47 @@ def test_a_model_that_fails_leaves_the_quotes(opened: Opened) -> None:
     assert (answer.status, answer.note) == ("quoted", "language_model_unavailable")
 
 
+def test_whatever_a_models_engine_throws_the_quotes_stand(opened: Opened) -> None:
+    def broken(_messages: object) -> str:
+        raise RuntimeError("a bug of the engine")
+
+    answer = opened(broken).answer(LEAVE)
+    assert (answer.status, answer.note) == ("quoted", "language_model_failed")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"candidates": 0}, {"max_tokens": 0}, {"top_k": 0}, {"deadline_seconds": 0.0}, {"deadline_seconds": math.nan}],
+)
+def test_a_request_out_of_range_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(InvalidSamplingError, match=next(iter(bad))):
+        AskRequest(question=LEAVE, reader=ANYONE, **bad)  # type: ignore[arg-type]
+
+
+def test_a_question_is_kept_as_text_whatever_came_in(opened: Opened) -> None:
+    asked = opened()
+    answer = asked.answer(f"{LEAVE}\ud800\0")
+    assert asked.threadwise.answer(answer.answer_id).question == f"{LEAVE}?\N{REPLACEMENT CHARACTER}"
+
+
+def test_an_answer_longer_than_the_window_is_asked_for_in_vain(opened: Opened) -> None:
+    answer = opened(repeat_quotes).answer(LEAVE, max_tokens=8000)
+    assert answer.status == "answered"
+
+
+@pytest.mark.parametrize("question", ["", "  ", "\N{ZERO WIDTH SPACE}"])
+def test_an_empty_question_is_refused_with_and_without_sources(opened: Opened, question: str) -> None:
+    for use_rag in (True, False):
+        with pytest.raises(EmptyQuestionError):
+            opened(["Yes."]).events(question, use_rag=use_rag)
+
+
+def test_a_model_that_says_nothing_by_itself_is_no_answer(opened: Opened) -> None:
+    answer = opened(["It is about"]).answer(LEAVE, use_rag=False, max_tokens=1)
+    assert "no whole sentence" in answer.text
+    assert answer.note == "length"
+
+
 def test_whoever_leaves_stops_the_model(opened: Opened) -> None:
     asked = opened(repeat_quotes)
     answer = asked.answer(LEAVE, cancelled=lambda: True)
@@ -268,12 +310,13 @@ def test_neither_vectors_nor_hidden_names_leave_with_an_answer(opened: Opened) -
     assert {"answer_id", "status", "text", "citations", "took_ms", "first_text_ms", "first_token_ms"} <= shape.keys()
 
 
-def test_of_a_quote_with_two_sentences_the_one_that_was_not_worded_stands(opened: Opened) -> None:
-    asked = opened(["Everybody gets 25 days of paid leave a year."], quotes=1)
-    asked.threadwise.answerer.finder = TwoSentences()  # type: ignore[assignment]
-    answer = asked.answer(LEAVE)
-    assert answer.status == "answered"
-    assert answer.text == ("Everybody gets 25 days of paid leave a year. [1] Ask your manager two weeks before. [1]")
+def test_a_quote_of_two_sentences_is_worded_whole_or_stands(opened: Opened) -> None:
+    first, second = "Everybody gets 25 days of paid leave a year.", "Ask your manager two weeks before."
+    for said, status in ((first, "quoted"), (second, "quoted"), (f"{first} {second}", "answered")):
+        asked = opened([said], quotes=1)
+        asked.threadwise.answerer.finder = TwoSentences()  # type: ignore[assignment]
+        answer = asked.answer(LEAVE)
+        assert (answer.status, answer.text) == (status, f"{first} {second} [1]")
 
 
 class TwoSentences:

@@ -187,6 +187,15 @@ def test_a_server_with_a_shorter_context_than_configured_says_that_the_prompt_is
         delta("half") + event({"error": {"message": "out of memory"}}),
         delta("half") + b"data: {not json\n\n",
         delta("half") + b"data: []\n\n",
+        delta("half") + event({"choices": [{"delta": None}]}),
+        delta("half") + event({"choices": "many"}),
+        delta("half") + event({"choices": [None]}),
+        delta("half") + event({"choices": [{"delta": {"content": ["a"]}}]}),
+        delta("half") + event({"choices": [{"delta": {"content": 7}}]}),
+        delta("half", "stop") + event({"choices": [], "usage": {"prompt_tokens": None}}) + DONE,
+        delta("half", "stop") + event({"choices": [], "usage": "many"}) + DONE,
+        delta("half", "stop") + b'data: {"choices": [], "usage": {"prompt_tokens": NaN}}\n\n' + DONE,
+        delta("half", "stop") + event({"choices": [], "usage": {"prompt_tokens_details": [1]}}) + DONE,
     ],
 )
 def test_a_reply_that_breaks_off_is_an_error_after_its_pieces(raw: bytes) -> None:
@@ -195,6 +204,12 @@ def test_a_reply_that_breaks_off_is_an_error_after_its_pieces(raw: bytes) -> Non
         assert next(parts) == Delta("half")
         with pytest.raises(ModelUnavailableError):
             list(parts)
+
+
+@pytest.mark.parametrize("told", [{"tokens": None}, [], None, {"tokens": 3}])
+def test_a_count_that_is_not_understood_is_the_servers_failure(told: object) -> None:
+    with model_on(LLAMA | {"/tokenize": lambda _: shown(told)}) as (model, _), pytest.raises(ModelUnavailableError):
+        model.count("Hello")
 
 
 def test_a_model_that_the_server_lacks_is_refused_with_those_it_has() -> None:
