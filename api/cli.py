@@ -56,6 +56,7 @@ def threadwise_command(
 
 def main() -> None:
     """Run the command line; an expected error ends in one line and its exit code, never in a traceback."""
+    os.umask(0o077)  # what is written is for its owner alone
     _take_standard_streams()
     from core.telemetry import configure  # noqa: PLC0415
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -19,6 +19,8 @@ from core.errors import ThreadwiseError
 TIMEOUT = httpx.Timeout(60.0, connect=2.0)  # a service of this machine connects at once; an answer takes its time
 PATIENCE = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each new try to follow a run: a door that died is back within them."""
+KNOCKS = (0.5, 1.0, 2.0)
+"""Seconds before each new try to connect at all."""
 _OK = 200
 _REDIRECT = 300
 
@@ -173,7 +175,8 @@ class Client:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept} | ({} if content is None else {"Content-Type": "application/json"})
         try:
-            with self.http.stream(method, path, content=content, headers=headers, params=wanted) as response:
+            request = self.http.build_request(method, path, content=content, headers=headers, params=wanted)
+            with self._connected(request) as response:
                 if not _OK <= response.status_code < _REDIRECT:
                     raise ServiceRefusedError.of(_problem(response), response.status_code)
                 if accept == "application/json":
@@ -186,12 +189,28 @@ class Client:
         except httpx.HTTPError as error:
             raise self._broke_off() from error
 
+    @contextmanager
+    def _connected(self, request: httpx.Request) -> Iterator[httpx.Response]:
+        """The response. While nobody listens although the service runs, its door is being started again."""
+        for pause in KNOCKS:
+            try:
+                response = self.http.send(request, stream=True)
+                break
+            except httpx.ConnectError:
+                if not self.endpoint.is_alive:
+                    raise
+                self.sleep(pause)
+        else:
+            response = self.http.send(request, stream=True)
+        with closing(response):
+            yield response
+
     def _broke_off(self) -> ServiceUnavailableError:
         return self._unreachable("broke off")
 
     def _unreachable(self, what: str) -> ServiceUnavailableError:
         hint = (
-            "Look into the logs folder of the data folder; `threadwise up` starts it again."
+            "Look into the logs folder of the data folder, and try again."
             if self.endpoint.is_alive
             else "It was stopped: `threadwise up` starts it, without it this command works by itself."
         )

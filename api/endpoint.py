@@ -19,17 +19,27 @@ class Endpoint:
     url: str
     key: str
     pid: int
+    started: int = 0  # when that process did, as `started_at` tells it; 0 = unknown
 
     @property
     def is_alive(self) -> bool:
         """Whether that process still runs."""
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError, OverflowError):
             return False
-        except PermissionError:
-            return True
-        return True
+        # A number is given again to another process.
+        return self.started in (0, started_at(self.pid))
+
+
+def started_at(pid: int) -> int:
+    """When a process was started, in the kernel's ticks since the machine was; 0 for one that has ended."""
+    try:
+        # Behind the name of the program, which may hold anything, stand the state and then numbers.
+        state, *rest = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return 0
+    return 0 if state == b"Z" else int(rest[18])
 
 
 def find(data_dir: Path) -> Endpoint | None:
@@ -39,11 +49,14 @@ def find(data_dir: Path) -> Endpoint | None:
     """
     path = data_dir / FILE
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        state = os.fstat(file.fileno())
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
         if state.st_uid != os.geteuid() or stat.S_IMODE(state.st_mode) & 0o077:
             tell(f"{path} is open to others and therefore not used. Stop the service, delete the file, start again.")
             return None
@@ -52,9 +65,9 @@ def find(data_dir: Path) -> Endpoint | None:
 
 
 def _parsed(text: str) -> Endpoint | None:
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError, RecursionError, OverflowError):
         fields = json.loads(text)
         url, key, pid = str(fields["url"]), str(fields["key"]), int(fields["pid"])
         if url.startswith(("http://", "https://")) and key.isascii() and key.strip() and pid > 0:
-            return Endpoint(url, key, pid)
+            return Endpoint(url, key, pid, int(fields.get("started", 0)))
     return None

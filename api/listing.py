@@ -72,6 +72,8 @@ def models_text(models: Sequence[Row]) -> str:
 
 def _run_cells(run: Row) -> tuple[object, ...]:
     state = f"{run['state']} ({run['error_code']})" if run["error_code"] else run["state"]
+    if run["state"] in ("planning", "running") and run["queued_at"] and not run["is_held"]:
+        state = f"{run['state']} (waits for a worker)"
     times = moment(run["started_at"]), moment(run["finished_at"])
     return run["run_id"], run["source"], state, run["requested_by"], *times
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from api.endpoint import FILE, find
+from api.endpoint import FILE, find, started_at
 from core.errors import ThreadwiseError
 
 LOCK = "up.lock"
@@ -60,7 +60,7 @@ def publish(data_dir: Path, address: Address) -> None:
     with suppress(FileNotFoundError):
         draft.unlink()
     with os.fdopen(os.open(draft, _OPEN_DRAFT, 0o600), "w", encoding="utf-8") as file:
-        json.dump(asdict(address), file)
+        json.dump(asdict(address) | {"started": started_at(address.pid)}, file)
     draft.replace(path)
 
 

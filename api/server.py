@@ -88,6 +88,7 @@ def serve(threadwise: Threadwise, bound: socket.socket) -> None:
 
 def main() -> int:
     """Serve the installation that the environment names; 0 when it was asked to stop."""
+    os.umask(0o077)  # what is written is for its owner alone
     telemetry.configure(verbose=True)
     try:
         settings = load_settings()

@@ -169,7 +169,7 @@ class ApiSettings(Section):
     max_upload_bytes: int = Field(2 * 1024**3, ge=1024, le=2**40, description="of an uploaded export")
     requests_per_minute: int = Field(600, ge=1, le=1_000_000, description="of one key")
     burst: int = Field(60, ge=1, le=100_000, description="requests a key may make at once")
-    max_top_k: int = Field(50, ge=1, le=100, description="passages one search may ask for")
+    max_top_k: int = Field(100, ge=1, le=100, description="passages one search may ask for")
 
 
 class QueueSettings(Section):

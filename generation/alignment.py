@@ -1,220 +1,147 @@
 """Decides whether a rephrased sentence may stand in for the sentence that it cites.
 
-Similarity cannot decide it: a sentence and its negation are neighbours in every embedding. So both are read into
-tokens, and the sentence is kept only if it is the same claim token by token: every word of the source, in the order
-of the source, and nothing else. What may differ is listed here and in `generation.lexicon`:
+Similarity cannot decide it: a sentence and its negation are neighbours in every embedding. Nor can a list of words that
+may come and go: a comma that moves, a plural or an "also" can say something else. So the rule is equality: the same
+words, numbers and symbols in the same order, with the same marks between them. What may differ is spelling, and
+`generation.reading` knows all of it:
 
-- case, white space, Markdown, Slack's marks and punctuation except the question mark carry no claim. But no word may
-  become a name ("it", "IT");
-- spellings of one thing: contractions, numbers ("1,000", "one thousand"), "5%" and "5 percent", "&";
-- a modal within its class ("have to" and "must"; "may" and "can" after "you"), and the -s of plural and
-  third person on a word in lower case. Other endings tell who does what ("colleagues paid", "colleagues paying");
-- articles and courtesies; greetings, thanks and markers such as "please note that" at either end; an example in
-  brackets that holds no name, no number and no word of a closed class, and the number of a list, may be left out;
-- a frame that says that it repeats the question ("You asked about parking:"). Anywhere else a word of the question
-  could change who does what, so nowhere else does it license anything.
+- the amount of white space, Markdown's emphasis, the address of a link, a bullet, and the marks at the end, except for
+  the question mark;
+- the shapes of quotation marks, hyphens and dashes;
+- contractions, numbers below a hundred ("25", "twenty-five") and percentages ("5%", "5 percent");
+- the case of the first letter, unless a name loses its capital; and "Please note that" may be said in front.
 
-An attribution ("Ruth said that", "According to the handbook,") is part of the claim: neither added nor dropped. In a
-text that is not recognised as English only case, white space, marks and spellings may differ.
+A sentence that is turned down costs nothing, for its quote stands. The question licenses nothing.
 """
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from generation import lexicon
-from generation.reading import Reading, Token, clean, read
+from generation.reading import clean, tokens
 
 __all__ = ["Verdict", "best_source", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a sentence may replace its quote, and the first reason why not.
+    """Whether a sentence may replace its quote, and the weightiest reason why not.
 
-    `reason` is one of ok, too_short, negation, number, modal, quantifier, restriction, question, name, added_word,
-    dropped_word, wording (a word without content differs) and order.
+    `reason` is one of ok, too_short, negation, number, modal, quantifier, restriction, question, symbol, name,
+    added_word, dropped_word, wording (a word without content differs), punctuation and order.
     """
 
     kept: bool
     reason: str
 
 
-def verify(sentence: str, source: str, question: str) -> Verdict:
+def verify(sentence: str, source: str, _question: str = "") -> Verdict:
     """Compare one sentence with the one sentence that it cites, in time linear in their lengths. Raises nothing."""
-    return _judge(sentence, clean(source), question)
+    return _judge(clean(sentence), clean(source))
 
 
-def best_source(sentence: str, sources: Sequence[str], question: str) -> tuple[int, Verdict] | None:
+def best_source(sentence: str, sources: Sequence[str], _question: str = "") -> tuple[int, Verdict] | None:
     """The index of the first source that keeps the sentence, else of the one that shares most of its words.
 
     Returns None when no source shares a word with it.
     """
-    said = _forms(read(clean(sentence)).tokens)
+    said = clean(sentence)
+    words = _vocabulary(said)
     best: tuple[int, int, Verdict] | None = None
-    for index, source in enumerate(map(clean, sources)):
-        verdict = _judge(sentence, source, question)
+    for index, meant in enumerate(map(clean, sources)):
+        verdict = _judge(said, meant)
         if verdict.kept:
             return index, verdict
-        shared = len(said & _forms(read(source).tokens))
+        shared = len(words & _vocabulary(meant))
         if shared and (best is None or shared > best[0]):
             best = shared, index, verdict
     return best[1:] if best else None
 
 
-def _forms(tokens: Sequence[Token]) -> set[str]:
-    return {token.form for token in tokens}
+def _vocabulary(cleaned: str) -> set[str]:
+    return {token.casefold() for token in tokens(cleaned) if _is_word(token)}
 
 
-def _judge(sentence: str, source: str, question: str) -> Verdict:
-    said, meant = clean(sentence), read(source)
-    ours = read(said)
-    if not any(token.form[0].isalnum() for token in ours.tokens):
+def _judge(said: str, meant: str) -> Verdict:
+    if not any(map(str.isalnum, said)):
         return Verdict(kept=False, reason="too_short")
-    first = _compare(ours, meant)
-    if first == "ok":
-        return Verdict(kept=True, reason=first)
-    for said_less, meant_less in _lightened(said, source, question):
-        if _compare(read(said_less), read(meant_less)) == "ok":
-            return Verdict(kept=True, reason="ok")
-    return Verdict(kept=False, reason=first)
+    if _same(said, meant) or _same(_COURTESY.sub("", said), meant):
+        return Verdict(kept=True, reason="ok")
+    return Verdict(kept=False, reason=_difference(said, meant))
 
 
-def _lightened(said: str, source: str, question: str) -> Iterator[tuple[str, str]]:
-    """The two texts without a question's frame in the sentence, then without list number and examples in the source."""
-    frame = lexicon.QUESTION_FRAME.match(said)
-    if frame and _repeats(read(frame[1]).tokens, question):
-        said = said[frame.end() :]
-        yield said, source
-    shorter = lexicon.EXAMPLE.sub(lambda found: "" if _is_light(found[1]) else found[0], source)
-    shorter = lexicon.LIST_NUMBER.sub("", shorter)
-    if shorter != source:
-        yield said, shorter
+def _same(said: str, meant: str) -> bool:
+    return said == meant or (said[1:] == meant[1:] and _opens_alike(said, meant))
 
 
-def _repeats(topic: Sequence[Token], question: str) -> bool:
-    """Whether the topic stands in the question word for word and holds nothing but content words and function words."""
-    asked = " ".join(token.form for token in read(clean(question)).tokens)
-    words = " ".join(token.form for token in topic)
-    plain = all(_kind(token) in {"content", "wording"} and not token.upper for token in topic)
-    return plain and f" {words} " in f" {asked} "
-
-
-def _is_light(example: str) -> bool:
-    """Whether it limits nothing; a capital at its front makes a name."""
-    tokens = read(f"or {example}").tokens
-    return all(token.form in {"and", "or"} or _kind(token) in {"content", "wording"} for token in tokens)
-
-
-def _compare(ours: Reading, theirs: Reading) -> str:
-    said: Sequence[Token] = ours.tokens
-    meant: Sequence[Token] = theirs.tokens
-    if theirs.english:
-        said, meant = _trimmed(said), _trimmed(meant)
-    pairs = _pairs(said, meant, english=theirs.english)
-    if pairs is None:
-        return _difference(said, meant)
-    invented = not ours.uniform and any(_makes_name(token, other) for token, other in pairs)
-    return "name" if invented else "ok"
-
-
-def _trimmed(tokens: Sequence[Token]) -> Sequence[Token]:
-    """Without what stands at either end for courtesy; at least one token is left."""
-    first, last = 0, len(tokens)
-    while width := _head(tokens[first : min(last, first + _WINDOW)]):
-        first += width
-    while width := _tail(tokens[max(first, last - _WINDOW) : last]):
-        last -= width
-    return tokens[first:last]
-
-
-def _head(tokens: Sequence[Token]) -> int:
-    """How many tokens of courtesy open the sentence. They are set off by a mark or end in "that"."""
-    forms = tuple(token.form for token in tokens)
-    for phrase in lexicon.HEADS:
-        width = len(phrase)
-        if forms[:width] == phrase and len(tokens) > width:
-            last = tokens[width - 1]
-            return width if last.form == "that" or last.after not in {"", "-", "?"} else 0
-    return 0
-
-
-def _tail(tokens: Sequence[Token]) -> int:
-    """How many tokens of thanks close the sentence, set off by a mark."""
-    forms = tuple(token.form for token in tokens)
-    for phrase in lexicon.TAILS:
-        width = len(phrase)
-        if forms[-width:] == phrase and len(tokens) > width and tokens[-width - 1].after not in {"", "-", "?"}:
-            return width
-    return 0
-
-
-def _pairs(said: Sequence[Token], meant: Sequence[Token], *, english: bool) -> list[tuple[Token, Token]] | None:
-    """Walk both at once; None at the first token without its like, free words of English aside."""
-    pairs, left, right = [], 0, 0
-    while left < len(said) or right < len(meant):
-        ours = said[left] if left < len(said) else None
-        theirs = meant[right] if right < len(meant) else None
-        if ours and theirs and _alike(ours, theirs, english=english):
-            pairs.append((ours, theirs))
-            left, right = left + 1, right + 1
-        elif english and ours and ours.free:
-            left += 1
-        elif english and theirs and theirs.free:
-            right += 1
-        else:
-            return None
-    return pairs
-
-
-def _alike(ours: Token, theirs: Token, *, english: bool) -> bool:
-    if ours.form == theirs.form:
-        return True
-    return english and ours.canon == theirs.canon and not ours.upper and not theirs.upper
-
-
-def _makes_name(ours: Token, theirs: Token) -> bool:
-    """Whether a word got a capital that makes it a name, as "it" in "ask IT" or "may" in "in May"."""
-    if ours.form == "i":
+def _opens_alike(said: str, meant: str) -> bool:
+    """Whether only the case of the first letter differs, and no name or unit ("mW") loses or gets what makes it one."""
+    word = _FIRST_WORD.match(meant)
+    if word is None or said[0].lower() != meant[0].lower() or not (word[1] + "x").islower():
         return False
-    return (ours.upper and not ours.start and not theirs.upper) or (
-        ours.caps and ours.form.isalpha() and not theirs.caps
-    )
+    return said[0].isupper() or (len(word[0]) > 1 and word[0].lower() not in lexicon.NAMES_BY_CAPITAL)
 
 
-_WINDOW = 1 + max(len(phrase) for phrase in (*lexicon.HEADS, *lexicon.TAILS))
-_WEIGHT = ("negation", "number", "modal", "quantifier", "restriction", "question", "name", "content", "wording")
-_CLASSES = (
+_COURTESY: Final = re.compile(r"[Pp]lease note that (?=\w)")
+_FIRST_WORD: Final = re.compile(r"[^\W\d_]([^\W\d_]*+)(?!\w)")
+_MARKS: Final = frozenset(".,;:!…()[]{}\"'-–—¶。、，；：！،؛।")  # noqa: RUF001
+_WEIGHT: Final = (
+    *("negation", "number", "modal", "quantifier", "restriction", "question", "symbol", "name"),
+    *("content", "wording", "punctuation"),
+)
+_CLASSES: Final = (
     ("negation", lexicon.NEGATORS),
     ("quantifier", lexicon.QUANTIFIERS),
     ("modal", lexicon.MODALS),
     ("restriction", lexicon.RESTRICTIONS),
-    ("question", frozenset("?")),
+    ("question", frozenset("?？؟")),  # noqa: RUF001
+    ("punctuation", _MARKS),
     ("wording", lexicon.FUNCTION),
 )
 
 
-def _kind(token: Token) -> str:
-    if any(letter.isdigit() for letter in token.form):
-        return "number"
-    for kind, words in _CLASSES:
-        if token.form in words or token.canon in words:
-            return kind
-    return "name" if token.form[0] in "@#" or token.caps or (token.upper and not token.start) else "content"
+def _is_word(token: str) -> bool:
+    return unicodedata.category(token[0])[0] in "LMN"
 
 
-def _difference(said: Sequence[Token], meant: Sequence[Token]) -> str:
-    """The weightiest class of what was added or dropped; the order, if nothing was."""
-    ours, theirs = Counter(token.form for token in said), Counter(token.form for token in meant)
-    added = [token for token in said if token.form in ours - theirs]
-    dropped = [token for token in meant if token.form in theirs - ours]
-    if _negated_by_prefix(_forms(added), _forms(dropped)):
+def _kind(token: str) -> str:
+    form = token.casefold()
+    kind = next((kind for kind, words in _CLASSES if form in words), "")
+    if kind or any(map(str.isnumeric, token)):
+        return kind or "number"
+    if not _is_word(token):
+        return "symbol"
+    return "content" if token.islower() or not token[0].isupper() else "name"
+
+
+def _difference(said: str, meant: str) -> str:
+    """The weightiest class of what was added or dropped; if nothing was, whether words or marks changed places."""
+    if said.casefold() == meant.casefold():
+        return "name"
+    ours, theirs = _uncapitalised(said), _uncapitalised(meant)
+    added, dropped = Counter(ours) - Counter(theirs), Counter(theirs) - Counter(ours)
+    if _negated_by_prefix(set(added), set(dropped)):
         return "negation"
-    kinds = {_kind(token) for token in (*added, *dropped) if not token.free}
-    worst = next((kind for kind in _WEIGHT if kind in kinds), "order")
+    kinds = {_kind(token) for token in added + dropped}
+    worst = next((kind for kind in _WEIGHT if kind in kinds), "")
     if worst == "content":
         return "added_word" if any(_kind(token) == "content" for token in added) else "dropped_word"
-    return worst
+    return worst or _moved(ours, theirs)
+
+
+def _uncapitalised(cleaned: str) -> list[str]:
+    """Its tokens; the capital that opens a sentence makes no name."""
+    word = _FIRST_WORD.match(cleaned)
+    return tokens(cleaned[0].lower() + cleaned[1:] if word and word[1].islower() else cleaned)
+
+
+def _moved(said: Sequence[str], meant: Sequence[str]) -> str:
+    words, others = ([token for token in each if _is_word(token)] for each in (said, meant))
+    return "punctuation" if words == others else "order"
 
 
 def _negated_by_prefix(added: set[str], dropped: set[str]) -> bool:

@@ -172,7 +172,8 @@ class Answerer:
         nearest = _nearest(passages)
         text = "I found no answer to this in what you may read."
         if nearest:
-            text += f" Nearest to it: {'; '.join(source.title or source.uri for source in nearest)}."
+            names = (source.title or render_text(source.uri, {source.uri}) for source in nearest)
+            text += f" Nearest to it: {'; '.join(names)}."
         if self.settings.contact:
             text += f" Please ask {self.settings.contact}."
         yield course.say(text)

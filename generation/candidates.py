@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.words import Passage
 from generation.asking import Asked, is_question, terms
 from generation.claims import is_vacuous, run_in, single_words
-from generation.sentences import Sentence, SpanOf, heading_text, sentences
+from generation.sentences import TURNING, Sentence, SpanOf, heading_text, is_said, sentences
 
 LEAD_IN = 0.75  # how much of a question the sentences are that lead to it
 NEARBY = 0.5  # what a word of the question counts that stands not in the sentence but in what it is read under
@@ -19,7 +19,12 @@ LONG_CHARACTERS = 600  # the same for one sentence that has its full stop, and f
 SHORT_WORDS = 4  # a sentence with fewer content words says little by itself
 ENDS = ".!?…。！？｡"  # noqa: RUF001
 
-_MARK = re.compile(r"(?:[-*+•–◦▪|]|\d{1,3}[.)]|#{1,6})\s+(?=\S)")  # noqa: RUF001 - dashes people use
+_MARK = re.compile(r"(?:[-*+•–◦▪]|\d{1,3}[.)]|#{1,6})\s+(?=\S)")  # noqa: RUF001 - dashes people use
+_CALLED = re.compile(r"(?:#[^\s:]+|direct message|group message): ")
+_ASKED = re.compile(
+    r"(?:why|how|what (?:if|happens|should|do|can)|if|is|are|do|does|did|can|could|may|will|should|must)\b.*\?\s*$",
+    re.IGNORECASE,
+)
 _FOLLOWS = re.compile(r"(?:It|They|This|These|That|Those|He|She|Its|Their|Otherwise|However|Then|Also)\b")
 
 
@@ -48,7 +53,7 @@ def candidates(asked: Asked, passages: Sequence[Passage]) -> list[Candidate]:
 def _of_passage(asked: Asked, number: int, passage: Passage) -> Iterator[Candidate]:
     text, title = passage.text, terms(passage.title)
     found, singles = sentences(text), single_words(text)
-    talk = _is_conversation(found)
+    talk, turned = _is_conversation(found), _turning_title(passage.title, found)
     # Who asks says before the question what it is about; what comes after it in one message may well be the answer.
     asking = {one.part: one.start for one in found if talk and is_question(text[one.start : one.end])}
     before: frozenset[str] = frozenset()
@@ -56,9 +61,9 @@ def _of_passage(asked: Asked, number: int, passage: Passage) -> Iterator[Candida
         extent = _extent(text, found, place)
         words = terms(text[sentence.start : sentence.end])
         nearby, before = title | before | terms(heading_text(text, sentence.context)), words
-        if extent is None or not words or sentence.heading:
+        if extent is None or not words or sentence.heading or turned not in _plainly(text[slice(*extent)]):
             continue
-        heading = 0 if talk else run_in(text[slice(*extent)], singles)
+        heading = 0 if talk or sentence.row or _speaker(text, found, place) else run_in(text[slice(*extent)], singles)
         first = sentence.start + heading if extent[0] == sentence.start else sentence.start
         leads = _leads(found, place)
         own = text[slice(*extent)] if leads else text[first : sentence.end]
@@ -71,7 +76,7 @@ def _of_passage(asked: Asked, number: int, passage: Passage) -> Iterator[Candida
             text=own,
             above=" > ".join(filter(None, (passage.title, above))),
             overlap=share + NEARBY * (asked.share(words | nearby | terms(above)) - share),
-            extent=_trimmed(text, sentence, extent, heading),
+            extent=_trimmed(text, extent, heading),
             asks=1.0 if is_question(own) else LEAD_IN * (sentence.start < asking.get(sentence.part, 0)),
             later=place / len(found) if talk else 0.0,
             type_missing=asked.misses(own),
@@ -80,12 +85,11 @@ def _of_passage(asked: Asked, number: int, passage: Passage) -> Iterator[Candida
         )
 
 
-def _trimmed(text: str, sentence: Sentence, extent: SpanOf, heading: int) -> SpanOf:
-    """What is quoted without the mark of a list or the cells' rule around it, and without a heading in front."""
+def _trimmed(text: str, extent: SpanOf, heading: int) -> SpanOf:
+    """What is quoted without the mark of a list in front of it, and without a heading in front."""
     start, end = extent[0] + heading, extent[1]
-    if mark := _MARK.match(text, start, end):
-        start = mark.end()
-    return start, start + len(text[start:end].rstrip("| \t")) if sentence.row else end
+    mark = _MARK.match(text, start, end)
+    return mark.end() if mark else start, end
 
 
 def _extent(text: str, found: Sequence[Sentence], place: int) -> SpanOf | None:
@@ -93,6 +97,35 @@ def _extent(text: str, found: Sequence[Sentence], place: int) -> SpanOf | None:
 
     A part of it could be quoted only where what is left out changes nothing, and no rule can tell where that is.
     """
+    sentence = found[place]
+    extent = _row(found, place) if sentence.row else _within(text, found, place)
+    first = _speaker(text, found, place)
+    if extent is None or (sentence.turned is None and first is None):
+        return extent
+    starts = (extent[0], *(span[0] for span in (sentence.turned, first) if span))
+    return _bounded(min(starts), extent[1], LONG_CHARACTERS)
+
+
+def _row(found: Sequence[Sentence], place: int) -> SpanOf | None:
+    """A row of a table from the one that names its columns; None without that: nobody knows what its cells are."""
+    row, last = found[place], place
+    while last + 1 < len(found) and found[last + 1].part == row.part:
+        last += 1
+    return _bounded(row.columns[0], found[last].end, QUOTE_CHARACTERS) if row.columns else None
+
+
+def _speaker(text: str, found: Sequence[Sentence], place: int) -> SpanOf | None:
+    """Where the line begins in which somebody says something that looks as if somebody else did; None otherwise."""
+    sentence, first = found[place], place
+    if not found[0].said or not is_said(text, (sentence.start, sentence.end)):
+        return None
+    while first and not (found[first].said and found[first - 1].part != found[first].part):
+        first -= 1
+    return (found[first].start, found[first].end) if first != place else None
+
+
+def _within(text: str, found: Sequence[Sentence], place: int) -> SpanOf | None:
+    """What has to be quoted by how the sentence stands among those around it."""
     sentence = found[place]
     if sentence.lead_in:
         start, end = _opening(text, found, place), _joined(text, found, place)[1]
@@ -152,6 +185,20 @@ def _joins(text: str, sentence: Sentence, following: Sentence) -> bool:
 def _belongs(text: str, sentence: Sentence, lead_in: Sentence) -> bool:
     announced = sentence.part == lead_in.part and is_vacuous(text[sentence.start : sentence.end])
     return announced or _joins(text, sentence, lead_in)
+
+
+def _turning_title(title: str, found: Sequence[Sentence]) -> str:
+    """The title as what every quote has to show, where it turns what stands under it; empty if it does not.
+
+    The title of a conversation is the beginning of its first message, and one that asks how or whether leaves the
+    answer to the text.
+    """
+    message = _CALLED.match(title) and any(one.said for one in found)
+    return "" if message or not TURNING.search(title) or _ASKED.match(title) else _plainly(title)
+
+
+def _plainly(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _is_conversation(found: Sequence[Sentence]) -> bool:

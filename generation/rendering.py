@@ -2,14 +2,16 @@
 
 What leaves has no link but those it was allowed, spelled out bare; no mention; no control token; no character that
 nobody can see. Words stay: a link gives way to its label, a bare host is pulled apart ("example. com") so that nothing
-makes it a link again, and only what has no words of its own becomes `[link removed]`.
+makes it a link again, and only what has no words of its own becomes `[link removed]`. A number in square brackets is
+a citation, and only the caller may set one: what a text brings is shown as "(7)".
 
 Removing one construct may join the pieces of another. So the rules run until they change nothing: the result is a
 text in which none of them finds anything, and rendering it again gives the same text. Every rule is linear in the
 length of the text.
 
-A caller who streams renders whole sentences. A link cannot be split over two calls then, for it has no end of a
-sentence inside; pieces cut anywhere else must be joined before they come here.
+A caller who streams renders whole sentences and joins them with white space or a citation. No piece holds a bracket
+without its partner, or one that goes on as a link, a reference or a definition does, so none is half of a link. A host
+has no end of a sentence inside; pieces cut anywhere else must be joined before they come here.
 """
 
 import html
@@ -26,6 +28,7 @@ ROUNDS: Final = 8
 
 # Characters of private use in the last planes stand for allowed links while the rules work; no text may bring its own.
 _FOREIGN: Final = "\U000f0000"
+_GONE: Final = "\U0010fffd"  # where a mention was, until its comma has followed it
 _FIRST_ALLOWED: Final = 0xF0001
 _PRIVATE: Final = "\U000f0000-\U0010ffff"
 
@@ -83,11 +86,24 @@ _IP6: Final = re.compile(
 )
 _IP4: Final = re.compile(rf"(?<!\d)(?<!\d\.)(\d{{1,3}}(?:{_DOT}\d{{1,3}}){{2}}{_DOT})(\d{{1,3}})(?!\d|\.\d)")
 _SWALLOWED: Final = re.compile(rf"{_FOREIGN}[^\s<>]*+")
-_MENTION: Final = re.compile(r"(?<!@)@++(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
+_MENTION: Final = re.compile(r"(?:(?<!@)@++|(?<![\w!])!++)(?=(?:here|channel|everyone|group|subteam)\b)", re.IGNORECASE)
+_MENTION_FIRST: Final = re.compile(rf"^[ \t]*+(?:{_GONE}[ \t]*+)++(?:[,;:!][ \t]++)?", re.MULTILINE)
+_MENTION_LAST: Final = re.compile(rf"(?<![ \t]),?[ \t]*+(?:{_GONE}[ \t]*+)++(?=[,.;:!?)])")
 
 _DEFINITION: Final = re.compile(r"^ {0,3}\[([^\[\]\n]++)\]:[ \t]*+(\S++).*$", re.MULTILINE)
-_REFERENCE: Final = re.compile(r"!?\[([^\[\]]++)\]\[([^\[\]]*+)\]")
+_REFERENCE: Final = re.compile(r"(?<![\w\]])!?\[(?!\s*+\^?\d++\s*+\])([^\[\]]++)\]\[([^\[\]]*+)\]")
 _MARKDOWN: Final = re.compile(r"(!?)\[([^\[\]]*+)\]\(((?:[^()]|\([^()]*+\))*+)\)")
+_ESCAPED_BRACKET: Final = re.compile(r"(?<!\\)\\++(?=[\[\]])")
+_BRACKET: Final = re.compile(r"[\[\]]")
+_GOES_ON: Final = re.compile(r"\](?=[(\[])")
+_DIGIT: Final = r"\d\u00b2\u00b3\u00b9\u2070-\u2079\u2080-\u2089\u2460-\u249b"
+_NUMBER: Final = rf"\[\s*+\^?([{_DIGIT}](?:[{_DIGIT}\s,;\u2010-\u2015-]*[{_DIGIT}])?)\s*+\]"
+_ANY_NUMBER: Final = re.compile(_NUMBER)
+# Numbers before a sentence or after its end are citations; inside it they may be what it is about.
+_FIRST_NUMBERS: Final = re.compile(rf"\A\s*+(?:{_NUMBER}\s*+)++")
+_LAST_NUMBERS: Final = re.compile(rf"(?<=[.!?\u2026\u3002])(?:\s*+{_NUMBER})++\s*+\Z")
+_HEADING: Final = re.compile(r"\A\s*+(?:#{1,6}[ \t]++)++(?=\S)")
+_LONE_ITEM: Final = re.compile(r"\A\s*+[-*+\u2022\u2013][ \t]++(?=[^\W\d_]|\[\d)(?=[^\n]*+\s*+\Z)")
 _COMMENT_ENDS: Final = re.compile(r"<!--|-->")
 _ANGLE: Final = re.compile(r"<([^\s\d<=>-][^<>]*+)>")
 _OPEN_ANGLE: Final = re.compile(r"(?<!<)<++(?=[^\s\d<=>-])")
@@ -99,6 +115,13 @@ _INLINE_TAG: Final = re.compile(
     re.IGNORECASE,
 )
 _RISKY: Final = (_SCHEME, _ADDRESS_SCHEME, _SLASHES, _IP6, _MENTION, _CONTROL, _HALF_CONTROL, _OPEN_ANGLE)
+
+# What an allowed uri may consist of: nothing that a reader's program takes for markup, a mention or another host.
+_PERMALINK: Final = re.compile(
+    r"https?://[a-z0-9][a-z0-9.-]*+(?::\d{1,5})?(?:[/?#][\w.~/%?#=&+,;:-]*+)?", re.ASCII | re.IGNORECASE
+)
+_PATH: Final = re.compile(r"(?!/)(?=[^#]*[a-zA-Z])(?:[a-zA-Z0-9_.~%=+,-]|/(?!/))++(?:#[\w-]++)?")
+_PAGE_ENDING: Final = re.compile(r"(?<=[^/.])\.(?:md|markdown|txt)\Z", re.IGNORECASE)
 _WORD: Final = re.compile(rf"[^\s{_PRIVATE}]+")
 _GAPS: Final = re.compile(r"(?<=\S)[ \t]{2,}+")
 _LINE_ENDS: Final = re.compile(r"(?<![ \t])[ \t]++(?=\n|\Z)")
@@ -115,11 +138,13 @@ def plain_text(text: str) -> str:
 def render_text(text: str, allowed_uris: Collection[str] = ()) -> str:
     """The text as the world may see it: no link but those spelled exactly like an allowed uri, no mention.
 
-    A uri is a file's path or a permalink, in the spelling of its document. Pure, idempotent and linear. A text whose
-    constructs are nested deeper than `ROUNDS` becomes `TEXT_REMOVED`.
+    A uri is a file's path or a permalink, percent-encoded, in the spelling of its document; one that could act (a
+    scheme that is not the web's, a path that looks like a host, markup, a mention) is not allowed by being named. Pure,
+    idempotent and linear. A text whose constructs are nested deeper than `ROUNDS` becomes `TEXT_REMOVED`.
     """
-    allowed = {unicodedata.normalize("NFC", uri): chr(_FIRST_ALLOWED + n) for n, uri in enumerate(allowed_uris) if uri}
-    spelled = str.maketrans({chr(_FIRST_ALLOWED + n): uri for n, uri in enumerate(allowed_uris)})
+    uris = [uri for uri in allowed_uris if _may_leave(unicodedata.normalize("NFC", uri))]
+    allowed = {unicodedata.normalize("NFC", uri): chr(_FIRST_ALLOWED + n) for n, uri in enumerate(uris)}
+    spelled = str.maketrans({chr(_FIRST_ALLOWED + n): uri for n, uri in enumerate(uris)})
     pattern = _exactly(allowed)
     for _ in range(ROUNDS):
         hidden = pattern.sub(lambda found: allowed[found[0]], plain_text(text)) if pattern else plain_text(text)
@@ -143,6 +168,22 @@ def _without_control(text: str) -> str:
     return _HALF_CONTROL.sub(r"\g<0> ", _CONTROL.sub(" ", text))
 
 
+def _may_leave(uri: str) -> bool:
+    """Whether no program makes of the uri, as it is spelled or decoded, anything but itself.
+
+    The ending of a page is not taken for a top-level domain: "leave.md" is a file before it is a host.
+    """
+    form = unicodedata.normalize("NFKC", uri)
+    if _visible(uri) != uri or html.unescape(form) != form:
+        return False
+    if _PERMALINK.fullmatch(form):
+        return True
+    path = form.partition("#")[0]
+    name = _PAGE_ENDING.sub("", path)
+    acts = _SCHEME.search(path) or _is_risky(name) or _WORD.sub(_unmasked, name) != name
+    return _PATH.fullmatch(form) is not None and not acts
+
+
 def _exactly(uris: Iterable[str]) -> re.Pattern[str] | None:
     """Finds allowed uris that stand alone: one that goes on, or follows a foreign host, is another uri."""
     longest_first = sorted(uris, key=len, reverse=True)
@@ -159,7 +200,7 @@ def _pass(text: str) -> str:
         text = pattern.sub(_FOREIGN, text)
     text = _ADDRESS_SCHEME.sub(r"\1: ", _SWALLOWED.sub(_removed, text))
     text = _SWALLOWED.sub(_removed, _HOST.sub(_without_host, _IP4.sub(_without_address, text)))
-    text = _MENTION.sub("", text)
+    text = _MENTION_LAST.sub("", _MENTION_FIRST.sub("", _MENTION.sub("", text))).replace(_GONE, "")
     return _LINE_ENDS.sub("", _GAPS.sub(" ", text)).strip()
 
 
@@ -172,7 +213,8 @@ def _unmasked(found: re.Match[str]) -> str:
     for _ in range(ROUNDS):
         before, decoded = decoded, unicodedata.normalize("NFKC", _visible(unquote(html.unescape(decoded))))
         if before == decoded:
-            return decoded if _is_risky(decoded) else word
+            is_masked = _is_risky(decoded) or len(_BRACKET.findall(decoded)) > len(_BRACKET.findall(word))
+            return decoded if is_masked else word
     return LINK_REMOVED
 
 
@@ -184,9 +226,42 @@ def _without_markup(text: str) -> str:
     foreign = {name.casefold() for name, target in _DEFINITION.findall(text) if _is_risky(target)}
     if foreign:
         text = _DEFINITION.sub(lambda line: "" if _is_risky(line[2]) else line[0], text)
-        text = _REFERENCE.sub(lambda link: link[1] if (link[2] or link[1]).casefold() in foreign else link[0], text)
-    text = _MARKDOWN.sub(_without_target, _COMMENT_ENDS.sub(" ", text))
+    linked = text = _ESCAPED_BRACKET.sub("", _COMMENT_ENDS.sub(" ", text))
+    text = _REFERENCE.sub(r"\1", _MARKDOWN.sub(_without_target, text))
+    if text == linked:
+        # Brackets around a link that went are looked at in the next round: they may be those of another link.
+        text = _without_numbers(_without_halves(text))
     return _OPEN_ANGLE.sub("< ", _ANGLE.sub(_without_angles, text))
+
+
+def _without_halves(text: str) -> str:
+    """Brackets as pairs alone, none of which goes on as a link, a reference or a definition does."""
+    opened: list[int] = []
+    halves: set[int] = set()
+    for found in _BRACKET.finditer(text):
+        place = found.start()
+        if found[0] == "[":
+            opened.append(place)
+        elif not opened:
+            halves.add(place)
+        elif text.startswith(":", place + 1):
+            halves |= {opened.pop(), place}
+        else:
+            opened.pop()
+    halves.update(opened)
+    whole = "".join(sign for place, sign in enumerate(text) if place not in halves) if halves else text
+    return _GOES_ON.sub("] ", whole)
+
+
+def _without_numbers(text: str) -> str:
+    text = _LONE_ITEM.sub("", _HEADING.sub("", text))
+    text = _FIRST_NUMBERS.sub(_without_first, _LAST_NUMBERS.sub("", text))
+    return _ANY_NUMBER.sub(r"(\1)", text)
+
+
+def _without_first(found: re.Match[str]) -> str:
+    following = found.string[found.end() : found.end() + 1]
+    return "" if following.isupper() else found[0]
 
 
 def _without_target(link: re.Match[str]) -> str:
@@ -204,7 +279,7 @@ def _without_angles(found: re.Match[str]) -> str:
     if _is_allowed(target):
         return _shown(label, target)
     if inside[0] in "@!#":
-        return f"#{label}" if label and inside[0] == "#" else label.lstrip("@")
+        return f"#{label}" if label and inside[0] == "#" else label.lstrip("@") or _GONE
     if label and _is_risky(target):
         return label
     return _without_tag(inside)

@@ -58,7 +58,8 @@ _LABEL = re.compile(r"\s*(?:[-*+•]\s+)?[^\s:?!|][^:?!|]{0,58}:\s")
 _TERMINAL = re.compile(r"[.!?…。！？｡:;,][\"')\]}”’»*_`」』]*$")  # noqa: RUF001
 _QUOTES = "\"')”’»"  # noqa: RUF001
 _OPENING = "(\"'[“‘*_"  # noqa: RUF001
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s")
+_HEADING = re.compile(r"\s{0,3}(#{1,6})\s")
+_RULE = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")  # between a table's first row and the others
 _INLINE = re.compile(r"(?<=\s)[•▪◦](?=\s)")
 _FIRST = re.compile(r"(?<=:\s)(?:-|1[.)])(?=\s\S)")  # of a list in one line that needs the colon to be one
 _NEXT = re.compile(r"(?<=\s)(?:-|\d{1,2}[.)])(?=\s[A-Z\d])")
@@ -68,7 +69,9 @@ _OPENS = re.compile(
 )
 TURNING = re.compile(
     r"\b(?:not|no|non|never|none|nor|neither|without|cannot|false|untrue|wrong|incorrect|myths?|misconceptions?|except"
-    r"|exceptions?|exclu\w+|unless|only|avoid|mistakes?|forbidden|prohibited|banned|former|obsolete)\b|n['’]t\b",  # noqa: RUF001
+    r"|exceptions?|exclu\w+|unless|only|avoid|mistakes?|forbidden|prohibited|banned|former(?:ly)?|obsolete|old|previous"
+    r"|superseded|replaced|outdated|out[- ]of[- ]date|deprecated|expired|invalid|void|revoked|withdrawn|rejected"
+    r"|cancell?ed|discontinued|bad|worst|rumou?rs?|fiction|fake|hypothetical|ineligible|dont'?s?)\b|n['’]ts?\b",  # noqa: RUF001
     re.IGNORECASE,
 )
 """Words in a heading or before a list that turn what stands under them into something else or its opposite."""
@@ -81,7 +84,8 @@ class Sentence:
     `context` holds the spans of the lines it is read under, outermost first: its heading, the line with a colon that
     opens its list, the first row of its table. `heading` is true for such a line itself, `row` for a table's row.
     `part` numbers the lines and paragraphs of the text, and `said` is true where one begins with a label. `lead_in` is
-    the one of `context` without which an item of a list may be read as a claim that nobody made.
+    the one of `context` without which an item of a list may be read as a claim that nobody made, `turned` the heading
+    above it that takes back or limits what it says, `columns` the row of its table that names the cells.
     """
 
     start: int
@@ -92,6 +96,8 @@ class Sentence:
     part: int = 0
     said: bool = False
     lead_in: SpanOf | None = None
+    turned: SpanOf | None = None
+    columns: SpanOf | None = None
 
 
 def sentence_spans(text: str) -> list[SpanOf]:
@@ -106,21 +112,28 @@ def sentences(text: str) -> list[Sentence]:
     parts = list(_parts(text))
     for number, (start, end) in enumerate(parts):
         follows = number + 1 < len(parts)
-        row = text[start] == "|"
-        if not row:
+        ruled = follows and _is_rule(text, *parts[number + 1])
+        row = text[start] == "|" or ruled or (above.first_row is not None and text.find("|", start, end) >= 0)
+        if ruled or not row:
             above.first_row = None
         inline = follows and _is_inline(text, end, parts[number + 1][0])
-        heading = follows and (above.first_row is None if row else not inline and _is_heading(text, start, end))
-        said = _label_end(text[start : min(start + 2 * LABEL_CHARACTERS, end)]) > 0
+        heading = ruled or (follows and not row and not inline and _is_heading(text, start, end))
+        said = is_said(text, (start, end))
         context = above.before(text, (start, end), heading=heading, row=row)
         lead_in = None if heading or row else above.lead_in(text, (start, end), said=said)
         found += [
-            Sentence(first, last, context, heading, row, number, said, lead_in)
+            Sentence(first, last, context, heading, row, number, said, lead_in, above.turned, above.first_row)
             for first, last in _spans_of(text, start, end)
         ]
         listed = follows and _ITEM.match(text, *parts[number + 1]) is not None
         above.after(text, (start, end), heading=heading, row=row, listed=listed)
     return found
+
+
+def is_said(text: str, span: SpanOf) -> bool:
+    """Whether a label, who speaks or the key of a value, stands at the beginning of the span."""
+    start, end = span
+    return _label_end(text[start : min(start + 2 * LABEL_CHARACTERS, end)]) > 0
 
 
 @dataclass(slots=True)
@@ -131,6 +144,9 @@ class _Above:
     opening: SpanOf | None = None  # a line that ends with a colon, while its list lasts
     opened: bool = False  # something stands under the opening already
     first_row: SpanOf | None = None
+    turned: SpanOf | None = None
+    level: int = 0  # of the heading that turns: the number of its marks
+    bare: bool = False  # nothing stands under the last heading yet
 
     def before(self, text: str, part: SpanOf, *, heading: bool, row: bool) -> tuple[SpanOf, ...]:
         """What this part stands under; a heading stands under nothing."""
@@ -152,8 +168,10 @@ class _Above:
 
     def after(self, text: str, part: SpanOf, *, heading: bool, row: bool, listed: bool) -> None:
         """Take what this part is to those that follow; `listed` if the next one is an item of a list."""
+        if not row:
+            self._turn(text, part, heading=heading, listed=listed)
         if row:
-            self.first_row = self.first_row or part
+            self.first_row = part if heading else self.first_row
         elif heading:
             self.heading = part
         elif text[part[1] - 1] == ":" or (listed and _opens_list(text, part)):
@@ -163,6 +181,20 @@ class _Above:
             # What is opened further on is too far from the outermost opening to be read with it at all.
             self.opening = outer if outer and nested[1] - nested[0] > NESTED_CHARACTERS else nested
             self.opened = False
+
+    def _turn(self, text: str, part: SpanOf, *, heading: bool, listed: bool) -> None:
+        """Keep a heading that turns what stands under it, until one of its own rank; a line may be one as well."""
+        line = heading or _is_called(text, *part)
+        opens = not line and not listed and _is_called(text, *part, marks=":")
+        marks = _HEADING.match(text, *part)
+        level = len(marks[1]) if marks else 0
+        # A line without marks has no rank: it stands under what has one, and under what it follows at once.
+        below = self.level > 0 if not level else level > self.level > 0
+        if line and not below and not (self.bare and not (level and self.level)):
+            self.turned = None
+        if (line or opens) and self.turned is None and TURNING.search(text, *part):
+            self.turned, self.level = part, level
+        self.bare = line or opens
 
 
 def _is_inline(text: str, end: int, start: int) -> bool:
@@ -191,17 +223,30 @@ def _is_heading(text: str, start: int, end: int) -> bool:
     """A short line without a full stop, a label or a mark of a list: what follows is read under it."""
     if _HEADING.match(text, start, end):
         return True
+    return _is_short(text, start, end) and not _TERMINAL.search(text, max(start, end - LOOK_BACK), end)
+
+
+def _is_called(text: str, start: int, end: int, marks: str = "?!") -> bool:
+    """Whether a short line asks or calls out what follows, as a heading may."""
+    return _is_short(text, start, end) and text[start:end].rstrip("*_ ").endswith(tuple(marks))
+
+
+def _is_short(text: str, start: int, end: int) -> bool:
+    if end - start > HEADING_CHARACTERS:
+        return False
     line = text[start:end]
     return (
-        len(line) <= HEADING_CHARACTERS
-        and "\n" not in line
+        "\n" not in line
         and line[0] != "|"
         and not line[0].islower()
-        and not _TERMINAL.search(line)
         and not _ITEM.match(line)
         and not _label_end(line)
         and any(map(str.isalpha, line))
     )
+
+
+def _is_rule(text: str, start: int, end: int) -> bool:
+    return text.find("|", start, end) >= 0 and _RULE.fullmatch(text, start, end) is not None
 
 
 def _parts(text: str) -> Iterator[SpanOf]:
@@ -269,7 +314,7 @@ def _goes_on(text: str, line: SpanOf, following: SpanOf) -> bool:
     if text[line[1] - 1] == ":" or _TERMINAL.search(text, max(line[0], line[1] - LOOK_BACK), line[1]):
         return False
     head = text[following[0] : following[0] + 2 * LABEL_CHARACTERS].partition("\n")[0]
-    if head[0] in "|#>" or _ITEM.match(head) or _label_end(head):
+    if head[0] in "|#>" or _ITEM.match(head) or _label_end(head) or ("|" in head and text.find("|", *line) >= 0):
         return False
     length = line[1] - line[0]
     return length >= (WRAPPED_BEFORE_SMALL if head[0].islower() else WRAPPED_CHARACTERS)

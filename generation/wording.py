@@ -20,7 +20,7 @@ LONGEST = 2000  # characters without the end of a sentence
 MOST = 50_000  # characters that are listened to in all
 MOST_TOKENS = 10**7  # what a server says it has counted beyond this is nonsense
 
-_MARKS = re.compile(r"^\s*(?:[-*•]\s+)?(?:\[\d+\]\s*)*|(?:\s*\[\d+\])+\s*$")
+_MARKS = re.compile(r"^\s*(?:[-*•]\s+)?(?:\[\d{1,2}\]\s*)*|(?:\s*\[\d{1,2}\])+(?=\s*[.!?]?\s*$)")
 """Marks of a list or of a citation: the model may have them wrong, the answer sets its own."""
 
 
@@ -110,7 +110,7 @@ def verified(sentences: Iterator[str], quotes: Sequence[str], question: str, wor
     left = dict.fromkeys(range(len(quotes)))
     begun: list[Worded] = []
     for spoken in sentences:
-        found = best_source(_MARKS.sub("", spoken), texts, question)
+        found = best_source(spoken, texts, question)
         reason = found[1].reason if found else "no_source"
         quote = sources[found[0]].quote if found else -1
         kept = found is not None and found[1].kept and quote in left
@@ -118,7 +118,7 @@ def verified(sentences: Iterator[str], quotes: Sequence[str], question: str, wor
         if not found or not kept:
             begun = []
             continue
-        begun = _continued(begun, Worded(_MARKS.sub("", spoken), quote), found[0], sources)
+        begun = _continued(begun, Worded(spoken, quote), found[0], sources)
         if len(begun) == sum(source.quote == quote for source in sources):
             yield Worded(" ".join(sentence.text for sentence in begun), quote)
             begun = []
@@ -139,7 +139,7 @@ def _continued(begun: list[Worded], sentence: Worded, index: int, sources: Seque
 def rendered(sentences: Iterator[str], allowed: Collection[str]) -> Iterator[str]:
     """Sentences as they may be shown."""
     for sentence in sentences:
-        if text := render_text(sentence, allowed).strip():
+        if text := render_text(_MARKS.sub("", sentence), allowed).strip():
             yield text
 
 

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from core.errors import InvalidSettingError
 from core.words import OPEN_FROM, Chunk, Document, Instant, chunk_id_of, digest_of
+from ingest.markup import without_struck
 
-PIPELINE_VERSION = "1"  # raise it when the same document would be cut or headed differently
+PIPELINE_VERSION = "2"  # raise it when the same document would be cut or headed differently
 HEADER_SHARE = 3  # a header longer than 1/3 of the budget is cut
 OVERLAP_SHARE = 4  # an overlap longer than 1/4 of the budget is cut
 SMALL_SHARE = 4  # a last chunk smaller than 1/4 of the budget shares out with the one before it
@@ -147,7 +148,7 @@ class _Cutter:
         if len(self.body) > self.target * CHARACTERS_PER_TOKEN:
             return None
         blocks = self.document.blocks
-        first = next((index for index, block in enumerate(blocks) if block.text.strip()), 0)
+        first = next((index for index, (_, part) in enumerate(_parts(self.document)) if part.strip()), 0)
         # The first block's line shows all of its headings, so that the header needs none.
         span = _trimmed(self.body, _Span(0, len(self.body), self._header(()), first, len(blocks) - 1))
         return span if self._count(span) <= self.target else None
@@ -288,13 +289,16 @@ class _Cutter:
 
 
 def _parts(document: Document) -> Iterator[tuple[tuple[str, ...], str]]:
-    """For each block the headings that its part of the body does not show, and that part: heading line and text."""
+    """For each block the headings that its part of the body does not show, and that part: heading line and text.
+
+    What its author has struck is no part of the text: out of its line nobody could tell that it no longer holds.
+    """
     previous: tuple[str, ...] = ()
-    for block in document.blocks:
+    for block, text in zip(document.blocks, without_struck([block.text for block in document.blocks]), strict=True):
         path = block.heading
         above = len(path) if path == previous else min(_common(previous, path), max(len(path) - 1, 0))
         line = " > ".join(path[above:])
-        yield path[:above], f"{line}\n{block.text}" if line else block.text
+        yield path[:above], f"{line}\n{text}" if line else text
         previous = path
 
 

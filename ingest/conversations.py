@@ -1,5 +1,6 @@
 """Slack's conversations as documents: a thread is one, and loose messages between two pauses are one sitting."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,12 @@ from ingest.markup import one_line
 SITTING_MESSAGES = 40  # a sitting that never pauses is cut here, so that an edit re-reads a page and not a month
 TITLE_CHARACTERS = 80
 MINUTE = 60_000_000
+
+_MARK = r"\s*(?:(?:[-*+•–◦▪>]|\(?\d{1,3}[.)]|\(?[A-Za-z][.)])\s+)*"  # noqa: RUF001 - dashes people use
+_COLON = "[:\uff1a\ufe55\u2236\ua789]"  # with what fonts show as one
+_LABELLED = re.compile(
+    rf"({_MARK})(?!\[file: )(?=[^\s:?!|][^:?!|]{{0,79}}?(?:[ \t*_]*{_COLON}(?:[\s*_]|$)|(?<=\S){_COLON}[^\W\d]))"
+)
 
 Permalink = Callable[[str, str], str]
 
@@ -146,7 +153,15 @@ def _title(conversation: Conversation, first: Message) -> str:
 
 def _block(message: Message) -> Block:
     name = f"{message.speaker} (edited)" if message.edited else message.speaker
-    return Block(text=f"{name}: {message.text}", anchor=message.ts, at=message.at, speaker=message.speaker)
+    return Block(text=_attributed(name, message.text), anchor=message.ts, at=message.at, speaker=message.speaker)
+
+
+def _attributed(name: str, text: str) -> str:
+    """A message under the name of who says it, once more where a further line looks as if somebody else did."""
+    first, *others = text.splitlines(keepends=True) or [""]
+    return f"{name}: {first}" + "".join(
+        f"{label[1]}{name}: {line[label.end() :]}" if (label := _LABELLED.match(line)) else line for line in others
+    )
 
 
 def _signals(conversation: Conversation, messages: Sequence[Message], *, replies: int, resolved: bool) -> Signals:

@@ -5,7 +5,7 @@ always opens a token of Slack's own: https://docs.slack.dev/messaging/formatting
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 PRIVATE = "private-channel"  # how a conversation is called where its name is not for everybody who reads along
 
@@ -16,11 +16,20 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SPECIAL = re.compile(r"[<&*_~]")
 # A mark counts only where a word cannot be cut by it: after a space or an opening sign, before a space or a
-# closing one. So `snake_case`, `2*3*4` and the underscores of a URL stay as they are.
-_EMPHASIS = tuple(
-    re.compile(rf"""(?<![^\s(\["'*_~>])\{mark}(?=\S)([^\{mark}\n]+)(?<=\S)\{mark}(?![^\s)\].,;:!?"'*_~<-])""")
-    for mark in "*_~"
+# closing one. So `snake_case`, `2*3*4`, `~/x` and the underscores of a URL stay as they are.
+_BEFORE, _AFTER = r"""(?<![^\s(\["'*_~>])""", r"""(?![^\s)\].,;:!?"'*_~<-])"""
+_EMPHASIS = tuple(re.compile(rf"{_BEFORE}\{mark}(?=\S)([^\{mark}\n]+)(?<=\S)\{mark}{_AFTER}") for mark in "*_")
+_PART = "\0"  # cannot stand in clean text
+# What is code is matched first, so that nothing inside it counts; a code span in struck text is struck with it. A part
+# never gives back what it took: linear for any text. Struck text ends in its paragraph, as it does in Markdown.
+_SOURCE = r"```[^\0]*?```|`[^`\n\0]++`"
+_LETTER = r"[^~\n\0]|\n(?![ \t]*[\n\0])"
+_STRUCK = re.compile(
+    rf"({_SOURCE}|~~~[^\0]*?~~~)"
+    rf"|(?<![~\\])~~(?=[^\s~])(?:{_SOURCE}|{_LETTER}|~(?!~))++(?<=\S)~~(?!~)[ \t]?"
+    rf"|{_BEFORE}(?<![~\\])~(?=[^\s~])(?:{_SOURCE}|{_LETTER})++(?<=\S)~(?!~){_AFTER}[ \t]?"
 )
+_TAG = re.compile(rf"{_SOURCE}|~~~[^\0]*?~~~|<(/?)(?:s|del|strike)(?:\s[^<>\0]*)?>[ \t]?", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
@@ -55,7 +64,47 @@ def plain(text: str, *, users: Mapping[str, str], channels: Mapping[str, str]) -
     text = _UNCLOSED.sub("", text)
     if "&" in text:
         text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return text.strip()
+    return _unstruck(text).strip()
+
+
+def without_struck(parts: Sequence[str]) -> list[str]:
+    """The parts of a clean text without what its author has struck: `~…~`, `~~…~~`, `<s>`, `<del>`, `<strike>`.
+
+    A tag may be closed in a later part; one that is never closed strikes the rest of its own.
+    """
+    text = _PART.join(parts)
+    if "<" not in text and "~" not in text:
+        return list(parts)
+    if "<" in text:
+        text = _without_spans(text, _struck_by_tags(text))
+    return _unstruck(text).split(_PART)
+
+
+def _unstruck(text: str) -> str:
+    return _STRUCK.sub(lambda match: match[1] or "", text) if "~" in text else text
+
+
+def _struck_by_tags(text: str) -> Iterator[tuple[int, int]]:
+    opened: list[int] = []
+    for tag in _TAG.finditer(text):
+        if tag[1] == "":
+            opened.append(tag.start())
+        elif tag[1] and opened:
+            start = opened.pop()
+            if not opened:
+                yield start, tag.end()
+    if opened:
+        end = text.find(_PART, opened[0])
+        yield opened[0], len(text) if end < 0 else end
+
+
+def _without_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    kept: list[str] = []
+    reached = 0
+    for start, end in spans:
+        kept += (text[reached:start], _PART * text.count(_PART, start, end))
+        reached = end
+    return "".join((*kept, text[reached:]))
 
 
 def _unmarked(text: str, *, code: bool) -> str:

@@ -4,6 +4,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -63,9 +64,16 @@ class RunQueue:
         if not path:
             raise UnknownSourceError(f"No source {request.source!r} is known.", hint="Upload it, or give its path.")
         audience = _audience(request.audience, known)
-        kind = request.kind or (known.kind if known else None)
-        source = open_source(path, kind, name=request.source, settings=self.ingest, audience=audience)
-        values: dict[str, Any] = {"path": path, "kind": source.kind, "audience": audience}
+        # What kind it is is found out anew unless somebody says it: an export must never be read as a folder of pages.
+        source = open_source(
+            path,
+            request.kind,
+            name=request.source,
+            settings=self.ingest,
+            audience=audience,
+            workspace_url=request.workspace_url,
+        )
+        values: dict[str, Any] = {"path": path, "kind": request.kind, "audience": audience}
         values["workspace_url"] = request.workspace_url
         values |= {"allow_empty": request.allow_empty, "document": request.document}
         run_id, now = uuid.uuid4().hex, self.clock()
@@ -141,8 +149,10 @@ class RunQueue:
         # One that is coming in right now belongs to no run yet.
         old = time.time() - UPLOAD_SECONDS
         for folder in self.uploads.iterdir():
-            if folder not in needed and max(file.stat().st_mtime for file in (folder, *folder.iterdir())) < old:
-                shutil.rmtree(folder, ignore_errors=True)
+            # Another worker may be deleting the same one, and what is no folder is none of ours.
+            with suppress(OSError):
+                if folder not in needed and max(file.stat().st_mtime for file in (folder, *folder.iterdir())) < old:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _is_others_turn(self, run_id: str, until: float) -> bool:
         if time.monotonic() < until:
@@ -163,7 +173,7 @@ class RunQueue:
         # A schedule reads as the last run did, what was submitted has settled it already.
         audience = asked.audience if asked.path else _audience(None, known)
         opened = partial(open_source, path, name=claimed.source, settings=self.ingest, audience=audience)
-        source = opened(asked.kind or (known.kind if known else None), workspace_url=asked.workspace_url)
+        source = opened(asked.kind, workspace_url=asked.workspace_url)
         request = Request(
             name=claimed.source,
             location=path,

@@ -3,6 +3,7 @@
 Everything it does is one transaction and a ring, so it may be killed anywhere, and two clocks do no harm.
 """
 
+import os
 import random
 import signal
 import sys
@@ -140,6 +141,7 @@ def duties_of(opened: Callable[[], Database], bell: Bell, settings: QueueSetting
 def main() -> None:
     """Keep time until SIGTERM."""
     settings = load_settings()
+    os.umask(0o077)  # what is written is for its owner alone
     telemetry.configure(verbose=True)
     take_over_logging()
 

@@ -48,6 +48,7 @@ def _connect(event: signals.Signal, act: Callable[[], object]) -> None:
 
 def main() -> None:
     """Work until SIGTERM; then give the run back and end."""
+    os.umask(0o077)  # what is written is for its owner alone
     settings = load_settings()
     telemetry.configure(verbose=True)
     take_over_logging()

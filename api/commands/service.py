@@ -66,7 +66,7 @@ def _announce(settings: "Settings", place: "Place", seconds: float, *, as_json: 
         '  ask      threadwise ask "How many days of leave can I carry over?"',
         f"  stop     Ctrl-C, or: kill {os.getpid()}",
     ]
-    if not _has_model(settings):
+    if settings.llm.kind == "bundled" and not _has_model(settings):
         lines.append("  model    none: answers are quotes until `threadwise models pull` and a new start")
     print_text("\n".join(lines))
 

@@ -89,7 +89,10 @@ class RunBody(RunOptions):
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        if self.every_source == (self.source is not None or self.path is not None):
+        named = (self.source, self.path, self.document, self.kind, self.audience, self.workspace_url)
+        if self.every_source and (any(value is not None for value in named) or self.allow_empty):
+            raise ValueError("all sources are read as they were read last: say nothing else")
+        if not self.every_source and self.source is None and self.path is None:
             raise ValueError("name a source, a path, or all of them")
         return self
 

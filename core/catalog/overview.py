@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, select
 
 from core import tables as t
 from core.catalog import runs
+from core.clock import database_now
 from core.database import Session
 from core.words import Instant
 
@@ -41,6 +42,7 @@ class RunRow:
     requested_by: str
     attempt: int
     cancel_requested: bool
+    is_held: bool  # somebody works on it right now
     error_code: str
     error: str
     queued_at: Instant
@@ -96,7 +98,7 @@ def sources(session: Session) -> list[SourceRow]:
 
 def latest_runs(session: Session, *, source: str | None = None, limit: int = 20) -> list[RunRow]:
     """The newest runs first, of one source or of all."""
-    rows = _runs().order_by(t.run.c.started_at.desc(), t.run.c.id).limit(limit)
+    rows = _runs(session).order_by(t.run.c.started_at.desc(), t.run.c.id).limit(limit)
     if source is not None:
         rows = rows.where(t.source.c.name == source)
     return [_row(row) for row in session.execute(rows)]
@@ -104,18 +106,21 @@ def latest_runs(session: Session, *, source: str | None = None, limit: int = 20)
 
 def standing(session: Session, run_id: str) -> Standing | None:
     """Where one run stands, or None if there is none of this id."""
-    row = session.execute(_runs().where(t.run.c.id == run_id)).first()
+    row = session.execute(_runs(session).where(t.run.c.id == run_id)).first()
     if row is None:
         return None
     counts, buckets = runs.progress(session, run_id), runs.ledger_buckets(session, run_id)
     return Standing(run=_row(row), progress=counts, buckets=buckets)
 
 
-def _runs() -> Select[Any]:
+def _runs(session: Session) -> Select[Any]:
     r = t.run.c
-    columns = (r.id, t.source.c.name, r.state, r.requested_by, r.attempt, r.cancel_requested, r.error_code, r.error)
-    return select(*columns, r.queued_at, r.started_at, r.finished_at).join(t.source, t.source.c.id == r.source_id)
+    columns = (r.id, t.source.c.name, r.state, r.requested_by, r.attempt, r.cancel_requested)
+    held = and_(r.lease_token != "", r.lease_until >= database_now(session))
+    rest = (held, r.error_code, r.error, r.queued_at, r.started_at, r.finished_at)
+    return select(*columns, *rest).join(t.source, t.source.c.id == r.source_id)
 
 
 def _row(row: Sequence[Any]) -> RunRow:
-    return RunRow(**dict(zip(RunRow.__slots__, row, strict=True)))
+    values = dict(zip(RunRow.__slots__, row, strict=True))
+    return RunRow(**values | {"is_held": bool(values["is_held"])})

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, update
 
 from core import tables as t
-from core.catalog.runs import MICROS
+from core.catalog.runs import MICROS, count_as_failed
 from core.catalog.upsert import insert_missing
 from core.clock import database_now
 from core.database import Session
@@ -168,6 +168,7 @@ def end_run(
         return False
     open_work = and_(w.run_id == run_id, w.state.in_(("pending", "running")))
     session.execute(update(t.work).where(open_work).values(state="cancelled"))
+    count_as_failed(session, run_id, "cancelled")
     return True
 
 

@@ -210,7 +210,7 @@ def progress(session: Session, run_id: str) -> Progress:
         grouped.where(c.run_id == run_id).group_by(c.state, c.change)
     ):
         states[state] += count
-        if state != "quarantined":
+        if state not in ("quarantined", "cancelled", "superseded"):
             changes[change] += count
         chunks += some
         embedded += new
@@ -228,16 +228,22 @@ def progress(session: Session, run_id: str) -> Progress:
 
 def finish(session: Session, run_id: str, now: Instant) -> str:
     """Close a run whose items are all settled; the ledger lines of quarantined documents become `failed`."""
-    failed = select(t.work.c.external_id).where(t.work.c.run_id == run_id, t.work.c.state == "quarantined")
-    into_failed = and_(t.ledger.c.run_id == run_id, t.ledger.c.external_id.in_(failed))
-    session.execute(update(t.ledger).where(into_failed).values(bucket="failed", reason="quarantined"))
+    count_as_failed(session, run_id, "quarantined")
     counts = progress(session, run_id)
-    clean = counts.refused == 0 and counts.states.get("quarantined", 0) == 0
+    failed = select(t.ledger.c.id).where(t.ledger.c.run_id == run_id, t.ledger.c.bucket == "failed").limit(1)
+    clean = counts.refused == 0 and session.execute(failed).first() is None
     state = "succeeded" if clean else "succeeded_with_quarantine"
     mine = and_(t.run.c.id == run_id, t.run.c.state == "running")
     if session.execute(update(t.run).where(mine).values(state=state, finished_at=now)).rowcount != 1:
         raise LostClaimError(f"Run {run_id} was superseded by a newer one of the same source.")
     return state
+
+
+def count_as_failed(session: Session, run_id: str, state: str) -> None:
+    """The ledger lines of documents whose work ended in this state become `failed`, with the state as the reason."""
+    failed = select(t.work.c.external_id).where(t.work.c.run_id == run_id, t.work.c.state == state)
+    lines = and_(t.ledger.c.run_id == run_id, t.ledger.c.external_id.in_(failed))
+    session.execute(update(t.ledger).where(lines).values(bucket="failed", reason=state))
 
 
 def ledger_buckets(session: Session, run_id: str) -> dict[str, int]:
@@ -278,4 +284,11 @@ def quarantined(session: Session, run_id: str) -> list[tuple[str, str, str]]:
     items = select(c.external_id, c.error_code, c.error).where(c.run_id == run_id, c.state == "quarantined")
     q = t.quarantine.c
     refused = select(q.place, q.code, q.reason).where(q.run_id == run_id)
-    return [tuple(row) for part in (refused, items) for row in session.execute(part)]
+    rows = [tuple(row) for part in (refused, items) for row in session.execute(part)]
+    w = t.ledger.c
+    counted = select(w.channel, w.reason, func.sum(w.item_count)).where(w.run_id == run_id, w.bucket == "failed")
+    lines = counted.where(w.external_id == "").group_by(w.channel, w.reason).order_by(w.channel, w.reason)
+    # A line that stands for a refused file is told with the file.
+    known = {code for _, code, _ in rows}
+    told = [(place, code, f"{count} could not be read.") for place, code, count in session.execute(lines)]
+    return rows + [row for row in told if row[1] not in known]

@@ -37,6 +37,8 @@ def open_source(
     place = Path(path)
     if not place.exists():
         raise SourceNotFoundError(f"There is nothing at {place}.", hint="Check the path; relative ones start here.")
+    if not place.is_file() and not place.is_dir():
+        raise UnknownKindError(f"{place} is neither a file nor a folder.", hint="Give a file or a folder.")
     readers = None if audience is None else tuple(sorted(set(audience)))
     if readers == ():
         raise EmptyAudienceError("The audience names nobody.", hint="Name a principal, or leave the option out.")

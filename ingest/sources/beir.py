@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 from core.settings import IngestSettings
 from core.words import EVERYONE, Document, digest_of
@@ -83,7 +84,7 @@ class BeirCorpus:
             external_id=name,
             kind="page",
             title=one_line(title, NAME_CHARACTERS),
-            uri=name,
+            uri=quote(name),
             audience=self._audience,
             blocks=paragraphs(text) or paragraphs(title),
         )

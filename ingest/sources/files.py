@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
+from urllib.parse import quote
 
 from core.settings import IngestSettings
 from core.words import EVERYONE, OPEN_TO, Bucket, Document, Instant, digest_of
@@ -22,7 +23,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TextFiles:
-    """Pages of a folder; their external id is the path inside it."""
+    """Pages of a folder; their external id is the path inside it, their uri that path percent-encoded (RFC 3986)."""
 
     kind: ClassVar[str] = "files"
     workspace: ClassVar[None] = None
@@ -76,7 +77,8 @@ class TextFiles:
             external_id=name,
             kind="page",
             title=one_line(page.title, TITLE_CHARACTERS) or one_line(stem, TITLE_CHARACTERS),
-            uri=name,
+            # A name may look like a scheme, a tag or a mention; percent-encoded it is a path and nothing else.
+            uri=quote(name),
             audience=self._audience,
             blocks=page.blocks,
             author=one_line(page.properties.get("author", ""), TITLE_CHARACTERS),

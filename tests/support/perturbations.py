@@ -1,7 +1,7 @@
 """Changes to a sentence that change what it says, and rewrites that do not: what a verifier is measured with.
 
 A change is found by words of its own, never by the verifier's lexicon, and gives None where it does not apply. It is
-different by construction: it always replaces, adds or removes a word that bears meaning.
+different by construction: it always replaces, adds or removes a word, a symbol or a mark that bears meaning.
 """
 
 import json
@@ -82,6 +82,7 @@ _UNITS = {
     "hour": ("minute", "day"),
     "minutes": ("hours",),
 }
+_SYMBOLS = "£€$₩₽¢%‰<>≤≥≠≦⩽±~^↑↓→①②🟢🔴👎❓+=&″"
 _NAMES = ("Marlowe", "Quibble", "Vantor", "Zurich", "Oslo", "Tamsin", "Okafor", "Hermes", "Lagoon", "Pemberton")
 _VERBS = (
     "covers|cover|provides|provide|requires|require|uses|use|offers|offer|needs|need|gives|give|sends|send|pays|pay|"
@@ -96,6 +97,9 @@ _FUNCTION_WORDS = """
     which while about after before being their theirs other another every also only such into onto very some most many
     more much make take does done need want help give send please just here been were able order want going
 """
+_OPENERS = (
+    "the|this|that|these|those|we|you|they|it|he|she|if|when|all|any|each|every|our|your|there|please|for|to|in|on"
+)
 _NOT_SWAPPED = frozenset(_FUNCTION_WORDS.split())
 
 
@@ -164,6 +168,28 @@ def drop_condition(sentence: str, rng: Random) -> str | None:
     return _put(found, "") if found and len(sentence[: found.start()].split()) > 2 else None
 
 
+def move_mark(sentence: str, rng: Random) -> str | None:
+    """A comma, colon, semicolon or dash inside the sentence goes one word on, goes away or gives way to another."""
+    found = _pick(sentence, r"(?<=[a-z])(?<!&[gl]t)(?<!&amp)(?P<mark>[,;:]| [-–—]) (?=[A-Za-z])", rng)  # noqa: RUF001
+    if found is None:
+        return None
+    mark, (following, _, rest) = found["mark"], sentence[found.end() :].partition(" ")
+    way = rng.choice(("later", "away", "other"))
+    if way == "later" and rest and following.isalpha():
+        return f"{sentence[: found.start()]} {following}{mark} {rest}"
+    return _put(found, " " if way == "away" else "; " if mark != ";" else ", ")
+
+
+def change_symbol(sentence: str, rng: Random) -> str | None:
+    """Another symbol in place of one; where there is none, one more in front of a word or behind it."""
+    found = _pick(sentence, rf"[{''.join(map(re.escape, _SYMBOLS))}]", rng)
+    if found is not None:
+        return _put(found, rng.choice([sign for sign in _SYMBOLS if sign != found[0]]))
+    word = _pick(sentence, r"(?<= )\w+(?= )", rng)
+    sign = rng.choice(_SYMBOLS)
+    return _put(word, rng.choice((f"{sign}{word[0]}", f"{word[0]}{sign}", f"{sign} {word[0]}"))) if word else None
+
+
 CHANGES: Mapping[str, Change] = {
     "negation inserted": insert_negation,
     "negation removed": remove_negation,
@@ -175,6 +201,8 @@ CHANGES: Mapping[str, Change] = {
     "opposite": _exchange(_OPPOSITES),
     "unit": _exchange(_UNITS),
     "condition dropped": drop_condition,
+    "punctuation moved": move_mark,
+    "symbol": change_symbol,
 }
 
 
@@ -209,17 +237,32 @@ def _lower_first(sentence: str) -> str:
     return sentence if sentence[:2].isupper() else sentence[:1].lower() + sentence[1:]
 
 
+def swap_first_letter(sentence: str, _: Random) -> str | None:
+    """The case of the first letter of a word that is no name and no acronym, whatever stands there."""
+    opens = re.match(rf"(?:{_OPENERS})\b", sentence, re.IGNORECASE)
+    return sentence[:1].swapcase() + sentence[1:] if opens and opens[0][1:].islower() else None
+
+
+def lower(sentence: str, rng: Random) -> str | None:
+    """All of it in lower case, where no name loses its capital."""
+    return swap_first_letter(sentence, rng) if sentence[:1].isupper() and not _has_capital(sentence[1:]) else None
+
+
+def _has_capital(text: str) -> bool:
+    return text != text.lower()
+
+
 GUARANTEED: Mapping[str, Change] = {
-    "lower case": lambda sentence, _: sentence.lower(),
-    "upper case": lambda sentence, _: sentence.upper(),
-    "first letter": lambda sentence, _: sentence[:1].swapcase() + sentence[1:],
-    "white space": lambda sentence, rng: "  " + rng.choice(("  ", " \n", "\t")).join(sentence.split(" ")) + "\n",
+    "lower case": lower,
+    "first letter": swap_first_letter,
+    "white space": lambda sentence, rng: "  " + rng.choice(("  ", " \n", "\t")).join(sentence.split()) + "\n",
     "final punctuation": change_end,
     "contraction expanded": expand,
     "contraction made": contract,
 }
 REWRITES: Mapping[str, Change] = {
     **GUARANTEED,
+    "upper case": lambda sentence, _: sentence.upper(),
     "bold": lambda sentence, _: f"**{sentence}**",
     "quoted line": lambda sentence, _: f"> {sentence}",
     "citation mark": lambda sentence, _: f"{sentence} [1]",
@@ -236,11 +279,6 @@ class Pair:
 
     source: str
     changed: str
-
-    def questions(self) -> tuple[str, str, str]:
-        """None at all, the changed sentence itself, and every changed word as a topic."""
-        new = set(self.changed.split()) - set(self.source.split())
-        return "", f"Is it true that {self.changed}?", f"What about {' '.join(sorted(new))}: {self.changed}"
 
 
 def pairs(sentences: Iterable[str], change: Change, *, limit: int, seed: int) -> list[Pair]:

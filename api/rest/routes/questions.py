@@ -72,7 +72,8 @@ def answer(request: Request, answer_id: str) -> Response:
 def feedback(request: Request, body: FeedbackBody) -> Response:
     """Keep what the asker thinks of an answer; a second opinion replaces the first."""
     service, caller = service_of(request), caller_of(request)
-    _own_answer(service, caller, body.answer_id)
+    if _own_answer(service, caller, body.answer_id).key_id != caller.key.id:
+        raise AnswerNotFoundError("Only who asked can say what it thinks of an answer.", hint="Ask, then rate.")
     service.threadwise.rate(body.answer_id, key_id=caller.key.id, value=body.value, comment=body.comment)
     return JsonResponse({"answer_id": body.answer_id, "value": body.value})
 

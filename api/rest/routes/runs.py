@@ -17,7 +17,7 @@ from api.rest.problems import JsonResponse, invalid
 from api.rest.schemas import RunBody, RunOptions, SourceBody, UploadQuery
 from api.rest.service import Service, service_of
 from api.rest.sse import EventStream
-from core.errors import UnknownSourceError
+from core.errors import ThreadwiseError, UnknownSourceError
 from threadwise.run_queue import SubmitRequest
 
 router = APIRouter(prefix="/v1")
@@ -121,7 +121,12 @@ def _all_submitted(service: Service, caller: Caller) -> Response:
 
 
 def _uploaded(service: Service, caller: Caller, query: UploadQuery, path: Path) -> Response:
-    return _queued(service, caller, query, SubmitRequest(source=query.source, path=str(path)))
+    try:
+        return _queued(service, caller, query, SubmitRequest(source=query.source, path=str(path)))
+    except ThreadwiseError as error:
+        # Where uploads lie on this machine is nobody's business.
+        error.message = error.message.replace(str(path), path.name)
+        raise
 
 
 def _queued(service: Service, caller: Caller, options: RunOptions, wanted: SubmitRequest) -> Response:

@@ -27,7 +27,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         data_dir=folder / "data",
         llm=LlmSettings(kind="scripted"),
         ask=AskSettings(threshold=0.0),
-        api=ApiSettings(requests_per_minute=1_000_000, burst=100_000, max_body_bytes=8192, max_upload_bytes=5000),
+        api=ApiSettings(
+            requests_per_minute=1_000_000, burst=100_000, max_body_bytes=8192, max_upload_bytes=5000, max_top_k=50
+        ),
     )
     with Threadwise(settings) as threadwise:
         threadwise.ingest(write_pages(folder / "pages", PAGES), name="pages")

@@ -7,12 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from core.catalog import queue
+from core.catalog import queue, sources
+from core.catalog.sources import SourceKindError
 from core.database import Session
 from core.errors import RunNotFoundError, UnknownSourceError
 from core.words import Instant
-from ingest.errors import SourceNotFoundError
+from ingest.errors import SourceNotFoundError, UnknownKindError
 from tests.support.installation import PAGES, installation, live_texts, write_pages
+from tests.support.slack_export import small_workspace
 from threadwise.digest import catalogue_digest
 from threadwise.run_queue import SubmitRequest
 from threadwise.runtime import Threadwise
@@ -130,7 +132,10 @@ def test_a_cancelled_run_ends_and_keeps_what_it_had_committed(tmp_path: Path) ->
         standing = threadwise.runs.standing(run_id)
         assert 0 < standing.progress.states["committed"] < 400
         assert standing.progress.states["cancelled"] == 400 - standing.progress.states["committed"]
-        assert len(live_texts(threadwise)) == standing.progress.states["committed"]
+        committed = standing.progress.states["committed"]
+        assert len(live_texts(threadwise)) == committed
+        assert standing.as_json()["documents"]["added"] == committed  # type: ignore[index]
+        assert standing.buckets == {"indexed": committed, "failed": 400 - committed}
         assert not threadwise.runs.cancel(run_id)
 
 
@@ -267,3 +272,47 @@ def test_a_long_run_lets_another_source_go_first_and_is_rung_again(tmp_path: Pat
         threadwise.runs.settings = usual
         assert threadwise.runs.work(short_run, never) == "succeeded"
         assert threadwise.runs.work(long_run, never) == "succeeded", "nobody waits any more"
+
+
+def test_an_export_is_never_read_as_a_folder_of_pages(tmp_path: Path) -> None:
+    threadwise, _ = installation(tmp_path / "data")
+    export = small_workspace().unpacked(tmp_path / "export")
+    folder = docs_of(tmp_path)
+    with threadwise:
+        threadwise.runs.work(submit(threadwise, folder), never)
+        with pytest.raises(SourceKindError):
+            submit(threadwise, export)
+        for page in folder.iterdir():
+            page.unlink()
+        for file in export.iterdir():
+            file.rename(folder / file.name)
+        with pytest.raises(SourceKindError):
+            threadwise.runs.submit(SubmitRequest(source="docs"))
+        with threadwise.database.write() as session:
+            sources.set_schedule(session, "docs", 1)
+            [due] = queue.submit_due(session, Instant(threadwise.clock() + 120_000_000))
+        assert threadwise.runs.work(due, never) == "failed"
+        assert threadwise.runs.standing(due).run.error_code == "source_kind"
+        assert len(live_texts(threadwise)) == 3, "the pages stay"
+
+
+def test_neither_a_device_nor_a_pipe_is_a_source(tmp_path: Path) -> None:
+    threadwise, _ = installation(tmp_path / "data")
+    os.mkfifo(tmp_path / "pipe")
+    with threadwise:
+        for path in (Path("/dev/zero"), tmp_path / "pipe"):
+            with pytest.raises(UnknownKindError):
+                submit(threadwise, path)
+
+
+def test_messages_that_cannot_be_read_are_said_to_be_missing(tmp_path: Path) -> None:
+    threadwise, _ = installation(tmp_path / "data")
+    odd = {"type": "message", "ts": "NaN", "user": "U1", "text": "When was this?"}
+    export = small_workspace().raw("general", "2024-01-01", odd).unpacked(tmp_path / "export")
+    with threadwise:
+        run_id = submit(threadwise, export)
+        assert threadwise.runs.work(run_id, never) == "succeeded_with_quarantine"
+        assert threadwise.runs.standing(run_id).buckets["failed"] == 1
+        [(place, _, reason)] = threadwise.runs.quarantined(run_id)
+        assert "general" in place
+        assert reason == "1 could not be read."

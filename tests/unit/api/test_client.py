@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api import errors
-from api.client import PATIENCE, Client
+from api.client import KNOCKS, PATIENCE, Client
 from api.endpoint import Endpoint
 from api.installation import Ask, Ingest, NewKey, Search, ended_well, report_of
 from core.errors import ThreadwiseError
@@ -125,9 +125,16 @@ def test_what_no_threadwise_says_is_an_error_of_its_own(answer: httpx.Response) 
 @pytest.mark.parametrize("failure", [httpx.ConnectError("no"), httpx.ReadTimeout("no"), httpx.ReadError("no")])
 def test_a_service_that_does_not_answer_is_a_dependency_that_is_down(failure: Exception) -> None:
     with pytest.raises(errors.ServiceUnavailableError) as caught:
-        client(Scripted(failure)).runs(None, 5)
+        client(Scripted(*[failure] * (len(KNOCKS) + 1))).runs(None, 5)
     assert errors.exit_code(caught.value) == errors.DEPENDENCY_DOWN
     assert "tw_1_secret" not in str(caught.value)
+
+
+def test_a_door_that_is_being_started_again_is_waited_for() -> None:
+    waits: list[float] = []
+    service = Scripted(httpx.ConnectError("not yet"), httpx.Response(200, json={"sources": []}))
+    assert client(service, waits).sources() == []
+    assert waits == [KNOCKS[0]]
 
 
 def test_ingesting_submits_the_whole_path_and_shows_progress_until_the_end() -> None:
@@ -171,7 +178,7 @@ def test_following_survives_a_restart_of_the_service() -> None:
         httpx.Response(200, json=ENDED),
     )
     assert client(service, waits).follow("r1", nothing)["state"] == "succeeded"
-    assert waits == list(PATIENCE[:2])
+    assert waits == [PATIENCE[0], KNOCKS[0]]
 
 
 def test_following_ends_when_the_service_is_gone_for_good() -> None:
@@ -184,10 +191,11 @@ def test_following_ends_when_the_service_is_gone_for_good() -> None:
 
 def test_following_gives_up_after_a_while() -> None:
     waits: list[float] = []
-    service = Scripted(*(httpx.ConnectError("down") for _ in range(len(PATIENCE) + 1)))
+    tries = (len(PATIENCE) + 1) * (len(KNOCKS) + 1)
+    service = Scripted(*(httpx.ConnectError("down") for _ in range(tries)))
     with pytest.raises(errors.ServiceUnavailableError):
         client(service, waits).follow("r1", nothing)
-    assert waits == list(PATIENCE)
+    assert sum(waits) == pytest.approx(sum(PATIENCE) + (len(PATIENCE) + 1) * sum(KNOCKS))
 
 
 def test_names_cannot_leave_their_place_in_an_address() -> None:

@@ -69,3 +69,36 @@ def test_what_no_service_wrote_is_none(tmp_path: Path, fields: dict[str, object]
 def test_a_damaged_file_is_none(tmp_path: Path, text: str) -> None:
     place(tmp_path).write_text(text)
     assert endpoint.find(tmp_path) is None
+
+
+def test_a_number_that_another_process_has_by_now_is_not_the_services(tmp_path: Path) -> None:
+    place(tmp_path, started=endpoint.started_at(os.getpid()))
+    assert endpoint.find(tmp_path)
+    place(tmp_path, started=endpoint.started_at(os.getpid()) - 1)
+    assert endpoint.find(tmp_path) is None
+
+
+def test_a_process_that_ended_and_waits_for_its_parent_was_never_started() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert endpoint.started_at(ended.pid) == 0
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 200_000, b'{"url": "http://x", "key": "k", "pid": 1e400}'])
+def test_a_file_that_is_no_address_is_none(tmp_path: Path, content: bytes) -> None:
+    path = place(tmp_path)
+    path.write_bytes(content)
+    assert endpoint.find(tmp_path) is None
+
+
+def test_a_number_too_large_for_a_process_is_nobodys(tmp_path: Path) -> None:
+    place(tmp_path, pid=10**20)
+    assert endpoint.find(tmp_path) is None
+
+
+def test_neither_a_folder_nor_a_pipe_of_that_name_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / endpoint.FILE).mkdir()
+    assert endpoint.find(tmp_path) is None
+    (tmp_path / endpoint.FILE).rmdir()
+    os.mkfifo(tmp_path / endpoint.FILE, 0o600)
+    assert endpoint.find(tmp_path) is None

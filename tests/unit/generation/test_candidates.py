@@ -10,15 +10,15 @@ FALSE = "The following claims are false:"
 LONG = "Bring the form in writing to the desk and"
 
 
-def passage(text: str) -> Passage:
+def passage(text: str, title: str = "") -> Passage:
     return Passage(
-        chunk_id="", document_id="", external_id="", source="", title="", uri="", text=text, score=0.5, signals={}
+        chunk_id="", document_id="", external_id="", source="", title=title, uri="", text=text, score=0.5, signals={}
     )
 
 
-def quoted(text: str) -> list[str]:
+def quoted(text: str, title: str = "") -> list[str]:
     """What would be quoted for each sentence."""
-    return [text[slice(*one.extent)] for one in candidates(Asked.of("What is it?"), [passage(text)])]
+    return [text[slice(*one.extent)] for one in candidates(Asked.of("What is it?"), [passage(text, title)])]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,116 @@ def test_what_opens_no_list_is_not_quoted() -> None:
     assert quoted("Bikes are free. Tips:") == ["Bikes are free."]
 
 
+NOT_PAID = "Things we do not pay for"
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        (f"{NOT_PAID}\nFlights of partners.", f"{NOT_PAID}\nFlights of partners."),
+        (f"## {NOT_PAID}\n\nFlights of partners.", f"{NOT_PAID}\n\nFlights of partners."),
+        (f"{NOT_PAID}\nFlights.\nOther journeys by train.", f"{NOT_PAID}\nFlights.\nOther journeys by train."),
+        ("No longer valid since 2024\nThe fee is 70.", "No longer valid since 2024\nThe fee is 70."),
+        ("Old rules\nThe fee is 70.", "Old rules\nThe fee is 70."),
+        ("Do's and don'ts\nShare your password.", "Do's and don'ts\nShare your password."),
+        ("Example of a bad answer\nIt is free.", "Example of a bad answer\nIt is free."),
+        ("What is not paid?\nFlights of partners.", "What is not paid?\nFlights of partners."),
+        ("Never do this!\nShare your password.", "Never do this!\nShare your password."),
+        ("Not paid:\nFlights of partners.\nTrains.", "Not paid:\nFlights of partners.\nTrains."),
+        (f"{NOT_PAID}\nFlights\nThose of partners.", f"{NOT_PAID}\nFlights\nThose of partners."),
+        ("# Myths\n## Leave\nIt lapses.\n## Pay\nIt is low.", "Myths\n## Leave\nIt lapses.\n## Pay\nIt is low."),
+        ("# Myths\nIt lapses.\nPay\nIt is low.", "Myths\nIt lapses.\nPay\nIt is low."),
+        (f"{NOT_PAID}\nExamples are:\n- Flights", f"{NOT_PAID}\nExamples are:\n- Flights"),
+        (f"{NOT_PAID}\nTaxis: at night.", f"{NOT_PAID}\nTaxis: at night."),
+    ],
+)
+def test_a_sentence_is_quoted_with_the_heading_that_turns_it(text: str, last: str) -> None:
+    assert quoted(text)[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        (f"{NOT_PAID}\nFlights.\nThings we pay for\nTrains.", "Trains."),
+        (f"## {NOT_PAID}\nFlights.\n## Trains\nTrains are paid.", "Trains are paid."),
+        ("### Old\nIt was 5.\n## New\nIt is 6.", "It is 6."),
+        ("What is not paid?\nFlights.\nWhat is paid?\nTrains.", "Trains."),
+        ("We pay none of these:\n- Flights.\nTrains are paid.", "Trains are paid."),
+    ],
+)
+def test_a_heading_turns_nothing_under_the_next_one(text: str, last: str) -> None:
+    assert quoted(text)[-1] == last
+
+
+def test_a_sentence_too_far_from_the_heading_that_turns_it_is_not_quoted() -> None:
+    lines = "\n".join(f"Flight number {number} is paid as all the others are." for number in range(40))
+    found = quoted(f"{NOT_PAID}\n{lines}")
+    assert found
+    assert all(one.startswith(NOT_PAID) and len(one) <= LONG_CHARACTERS for one in found)
+
+
+@pytest.mark.parametrize(
+    "title", ["Common myths", "What you must never do", "No longer valid", "What is not paid?", "Superseded", "Don'ts"]
+)
+def test_under_a_title_that_turns_it_only_what_shows_the_title_is_quoted(title: str) -> None:
+    assert quoted("Share your password.\n- Flights of partners", title) == []
+    assert quoted(f"# {title}\n\nShare your password.", title)[-1].startswith(title)
+
+
+@pytest.mark.parametrize(
+    "title", ["Rates", "Why can I not log in?", "How do I avoid a fee?", "Can I not claim it?", "Nothing Hill"]
+)
+def test_a_title_that_turns_nothing_is_not_needed(title: str) -> None:
+    assert quoted("Share your form.", title) == ["Share your form."]
+
+
+def test_the_title_of_a_conversation_is_a_message_and_turns_nothing() -> None:
+    text = "Ana: The wifi does not work.\nBo: Restart it."
+    assert quoted(text, "#it-help: The wifi does not work.")[-1] == "Bo: Restart it."
+    assert quoted("Restart it.", "#it-help: The wifi does not work.") == []
+
+
+TABLE = "| Grade | Remote | Overtime |\n|---|:-:|---|\n| Apprentice | no | yes |\n| Master | yes | no |"
+
+
+def test_a_row_is_quoted_with_the_row_that_names_its_columns() -> None:
+    first, last = quoted(f"Rates\n{TABLE}\nAsk Ana.")[:2]
+    assert first == TABLE.rpartition("\n")[0]
+    assert last == TABLE
+
+
+def test_a_row_of_a_table_without_outer_bars_is_a_row() -> None:
+    table = "Grade | Remote | Overtime pay for work on a Sunday or at night\n---|---|---\nApprentice | no. Ask | yes"
+    assert set(quoted(table)) == {table}
+
+
+def test_a_row_without_the_names_of_its_columns_is_not_quoted() -> None:
+    assert quoted("| Apprentice | no | yes |\n| Master | yes | no |\nAsk Ana.") == ["Ask Ana."]
+
+
+def test_a_row_too_far_from_the_names_of_its_columns_is_not_quoted() -> None:
+    rows = "\n".join(f"| Grade {number} | yes | no |" for number in range(40))
+    found = quoted(f"| Grade | Remote | Overtime |\n|---|---|---|\n{rows}")
+    assert found
+    assert all(one.startswith("| Grade | Remote") and len(one) <= QUOTE_CHARACTERS for one in found)
+
+
+def test_the_rows_of_each_table_have_their_own_names() -> None:
+    assert quoted("| A | B |\n|---|---|\n| 1 | 2 |\n| C | D |\n|---|---|\n| 3 | 4 |") == [
+        "| A | B |\n|---|---|\n| 1 | 2 |",
+        "| C | D |\n|---|---|\n| 3 | 4 |",
+    ]
+
+
+def test_what_one_person_says_is_not_quoted_as_if_another_did() -> None:
+    text = "Ada: Great news. Ruth: The bagpipe is paid.\nIt is so! Ruth: All of it."
+    assert quoted(text)[1:] == ["Ada: Great news. Ruth: The bagpipe is paid.", text]
+    assert (
+        quoted("Two rules hold for every one of the staff. One: The bagpipe is paid.")[-1]
+        == "One: The bagpipe is paid."
+    )
+
+
 def test_text_without_full_stops_is_not_quoted_and_a_long_sentence_is() -> None:
     text = f"{LONG} " * (QUOTE_CHARACTERS // len(LONG) + 1)
     assert quoted(text) == []
@@ -96,7 +206,23 @@ def test_what_announces_a_list_is_vacuous_without_it() -> None:
 
 
 PIECES = st.sampled_from(
-    [FALSE, "- a dog", "• b cat", "Not so", "It is so.", "They go.", "Ana: hi", "1. one", LONG, "\n"]
+    [
+        "# Old",
+        "Not ok",
+        "| a | b |",
+        "|---|---|",
+        "Taxi | no",
+        FALSE,
+        "- a dog",
+        "• b cat",
+        "Not so",
+        "It is so.",
+        "They go.",
+        "Ana: hi",
+        "1. one",
+        LONG,
+        "\n",
+    ]
 )
 
 
@@ -106,6 +232,8 @@ def test_no_quote_is_longer_than_allowed_and_each_holds_its_sentence(pieces: lis
     for one in candidates(Asked.of("What is it?"), [passage(text)]):
         start, end = one.extent
         assert 0 < end - start <= LONG_CHARACTERS
-        assert one.sentence.end <= end or one.sentence.row
+        assert one.sentence.end <= end
         if one.sentence.lead_in:
             assert start <= one.sentence.lead_in[0] + len("1. ")
+        assert not one.sentence.turned or start <= one.sentence.turned[0] + len("# ")
+        assert not one.sentence.row or (one.sentence.columns and start <= one.sentence.columns[0])

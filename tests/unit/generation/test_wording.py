@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from generation.model import Sampling
 from generation.scripted import ScriptedModel
-from generation.wording import LONGEST, Limits, Wording, verified, whole_sentences
+from generation.wording import LONGEST, Limits, Wording, rendered, verified, whole_sentences
 
 LEAVE = "Everybody gets 25 days of paid leave. They lapse on 31 March."
 BIKE = "A leased bike may cost at most 4,000 pounds."
@@ -40,8 +40,8 @@ def test_no_sentence_is_said_twice() -> None:
 
 
 def test_marks_of_the_model_are_not_shown_whether_they_are_right_or_wrong() -> None:
-    for said in (f"[7] {BIKE}", f"- {BIKE}", f"• [1] [2] {BIKE}", f"{BIKE} [1]", f"{BIKE}[2] [3]"):
-        assert kept(said) == [(BIKE, 1)]
+    for said in (f"[7] {BIKE}", f"- {BIKE}", f"• [1] [2] {BIKE}", f"{BIKE} [1]", f"{BIKE}[2] [3]", f"{BIKE[:-1]} [3]."):
+        assert list(rendered(iter([said]), ())) == [BIKE]
 
 
 def test_a_model_that_has_worded_everything_is_not_asked_to_go_on() -> None:

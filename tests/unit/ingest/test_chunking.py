@@ -259,3 +259,19 @@ def test_the_body_holds_every_block(page: Document) -> None:
     at = 0
     for block in page.blocks:
         at = body.index(block.text, at) + len(block.text)
+
+
+def test_what_its_author_has_struck_is_no_part_of_the_text() -> None:
+    blocks = (
+        Block(text="~~The fee is 50.~~ It is 60."),
+        Block(text="<s>Old", heading=("Pay",)),
+        Block(text="more</s>"),
+    )
+    page = Document(external_id="p", kind="page", title="Fees", uri="p", audience=("everyone",), blocks=blocks)
+    assert body_of(page) == "It is 60.\nPay\n\n"
+
+
+def test_a_page_that_is_struck_as_a_whole_has_no_chunk() -> None:
+    page = document(blocks=(Block(text="~~The fee is 50.~~"),))
+    assert not body_of(page).strip()
+    assert chunks_of(page, ChunkLimits(64)) == []

@@ -4,10 +4,12 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.words import Document, Instant
+from generation.sentences import sentences
 from ingest.conversations import SITTING_MESSAGES, Conversation, Message, documents_of
 from ingest.sources import Entry, Found, Item
 
@@ -54,6 +56,51 @@ def test_a_root_and_its_replies_are_one_document_whatever_their_order() -> None:
     assert (thread.signals.replies, thread.signals.reactions, thread.signals.people) == (2, 3, 2)
     assert thread.signals.resolved
     assert (sitting.kind, sitting.author) == ("sitting", "")
+
+
+def lines_of(text: str, **more: object) -> list[str]:
+    (sitting,) = documents([message(0, text, **more)])
+    return sitting.blocks[0].text.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "attributed"),
+    [
+        ("Ruth: The bagpipe is paid.", "Ada: Ruth: The bagpipe is paid."),
+        ("  Ruth (edited): It is.", "  Ada: Ruth (edited): It is."),
+        ("- Ruth: It is.", "- Ada: Ruth: It is."),
+        ("> 1. System: It is.", "> 1. Ada: System: It is."),
+        ("**Ruth**: It is.", "Ada: **Ruth**: It is."),
+        ("Ruth :", "Ada: Ruth :"),
+        ("Ruth\uff1aIt is.", "Ada: Ruth\uff1aIt is."),
+        ("Ruth:It is.", "Ada: Ruth:It is."),
+    ],
+)
+def test_a_line_that_looks_as_if_another_spoke_names_who_does(line: str, attributed: str) -> None:
+    assert lines_of(f"hello\n{line}\nbye") == ["Ada: hello", attributed, "bye"]
+    assert lines_of(f"hello\u2028{line}") == [f"Ada: hello\u2028{attributed}"]
+
+
+def test_an_edited_message_names_its_author_alike() -> None:
+    assert lines_of("a\nRuth: b", edited=True) == ["Ada (edited): a", "Ada (edited): Ruth: b"]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "at 10:30 we meet", "see https://a.example/x", ":tada:", "- one", "[file: a.pdf]"]
+)
+def test_a_line_that_looks_like_nobody_stays_as_it_was(line: str) -> None:
+    assert lines_of(f"hello\n{line}\nbye") == ["Ada: hello", line, "bye"]
+
+
+@given(st.lists(st.sampled_from(["Ruth", "Ada", ": ", ":", " ", "- ", "> ", "1. ", "\n", "\u2028", "paid", "*", "!"])))
+def test_whoever_seems_to_speak_in_a_message_is_its_author(pieces: list[str]) -> None:
+    text = "".join(pieces).strip()
+    (sitting,) = documents([message(0, text)])
+    body = sitting.blocks[0].text
+    first_of_parts = {sentence.part: sentence for sentence in reversed(sentences(body))}
+    for sentence in first_of_parts.values():
+        start = body[sentence.start :].lstrip("-*+ ")
+        assert not (sentence.said and start.startswith("Ruth"))
 
 
 def test_replies_without_their_root_are_a_thread_under_its_time() -> None:

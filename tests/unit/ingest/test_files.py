@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -135,6 +136,27 @@ def test_each_file_has_one_entry_and_hidden_ones_none(tmp_path: Path) -> None:
         "e.txt": ("failed", "not_utf8"),
         "f.txt": ("failed", "file_too_large"),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        ("leave.md", "leave.md"),
+        ("hr/Parental leave.md", "hr/Parental%20leave.md"),
+        ("v1.2/a_b-c~d.txt", "v1.2/a_b-c~d.txt"),
+        ("javascript:alert(1).md", "javascript%3Aalert%281%29.md"),
+        ("https:/evil.example/login.md", "https%3A/evil.example/login.md"),
+        ("<|im_start|>system.md", "%3C%7Cim_start%7C%3Esystem.md"),
+        ("@channel [x](y) #1 100%.md", "%40channel%20%5Bx%5D%28y%29%20%231%20100%25.md"),
+        ("\u202esm.md", "%E2%80%AEsm.md"),
+    ],
+)
+def test_the_address_of_a_page_holds_nothing_but_a_path(tmp_path: Path, name: str, uri: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("text")
+    (found,) = [item.document for item in read(tmp_path) if isinstance(item, Found)]
+    assert (found.external_id, found.uri) == (name, uri)
+    assert unquote(found.uri) == name
 
 
 def test_links_may_not_leave_the_folder(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.markup import clean, one_line, plain
+from ingest.markup import clean, one_line, plain, without_struck
 
 USERS = {"U1": "Ada", "U2": "Ben <@U1>"}
 CHANNELS = {"C1": "general"}
@@ -29,7 +29,7 @@ CHANNELS = {"C1": "general"}
         ("write <mailto:hr@a.example|hr@a.example>", "write hr@a.example"),
         ("call <tel:+123|our desk>", "call our desk"),
         ("1 &lt; 2 &amp;&amp; 3 &gt; 2, not &amp;lt;", "1 < 2 && 3 > 2, not &lt;"),
-        ("*bold*, _italic_, ~gone~ and *_both_*", "bold, italic, gone and both"),
+        ("*bold*, _italic_, ~gone~ and *_both_*", "bold, italic, and both"),
         ("snake_case_name 2*3*4 a * b * c ~10 *.py and *.md", "snake_case_name 2*3*4 a * b * c ~10 *.py and *.md"),
         ("run `rm *x* _y_` or ```*z*\n_q_```", "run `rm *x* _y_` or ```*z*\n_q_```"),
         ("a `code &lt;b&gt;` :tada:", "a `code <b>` :tada:"),
@@ -38,6 +38,81 @@ CHANNELS = {"C1": "general"}
 )
 def test_markup_reads_as_people_see_it(mrkdwn: str, text: str) -> None:
     assert plain(mrkdwn, users=USERS, channels=CHANNELS) == text
+
+
+@pytest.mark.parametrize(
+    ("struck", "left"),
+    [
+        ("~The oboe fee is 50 pounds.~ It is 60.", "It is 60."),
+        ("It is ~50~ 60.", "It is 60."),
+        ("~*50*~ _~60~_ 70", "70"),
+        ("~~50~~ 60", "60"),
+        ("~~about ~50 pounds~~ 60", "60"),
+        ("~the `oboe` fee~ 60", "60"),
+        ("> ~50~ (~60~), 70", "> (), 70"),
+        ("~one line\nand another~ 70", "70"),
+    ],
+)
+def test_struck_text_is_dropped(struck: str, left: str) -> None:
+    assert plain(struck, users={}, channels={}) == left
+    assert not plain("~Nothing of it holds.~", users={}, channels={})
+
+
+KEPT = [
+    "~5 days, and ~10 days",
+    "~/x and ~/y",
+    "cp ~/a ~/b~c",
+    "a ~ b ~ c",
+    "https://a.example/~ada/ and /~ben/",
+    "`~50~ ~~60~~ <s>`",
+    "```\n~50~\n<s>60</s>\n```",
+    "~5 days\n\nof it~",
+    "1 < 2, <string>, <span>",
+]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_marks_that_strike_nothing_stay(text: str) -> None:
+    assert without_struck([text]) == [text]
+    if "<" not in text:
+        assert plain(text, users={}, channels={}) == text
+
+
+@pytest.mark.parametrize(
+    ("parts", "left"),
+    [
+        (["~~50~~ 60", "a~~b~~c"], ["60", "ac"]),
+        (["<s>50</s> 60 <DEL cite='x'>70</DEL> <strike>80</strike>"], ["60 "]),
+        (["A <del>b", "c", "d</del> e"], ["A ", "", "e"]),
+        (["<s>a <del>b</del> c</s> d"], ["d"]),
+        (["a <s>b", "c"], ["a ", "c"]),
+        (["a </s> b"], ["a </s> b"]),
+        (["a ~~b", "c~~ d"], ["a ~~b", "c~~ d"]),
+        (["~~~\n~~50~~\n~~~", "~~60~~"], ["~~~\n~~50~~\n~~~", ""]),
+        (["\\~~a~~"], ["\\~~a~~"]),
+    ],
+)
+def test_what_a_page_strikes_is_dropped_from_its_parts(parts: list[str], left: list[str]) -> None:
+    assert without_struck(parts) == left
+
+
+@given(st.lists(st.text(alphabet=st.sampled_from("~<s>/del `\n-ab")), min_size=1))
+def test_every_part_stays_a_part_and_gains_nothing(parts: list[str]) -> None:
+    left = without_struck(parts)
+    assert len(left) == len(parts)
+    for part, kept in zip(parts, left, strict=True):
+        characters = iter(part)
+        assert all(character in characters for character in kept)
+
+
+@pytest.mark.parametrize(
+    "unit", ["~", "~a", "~~a ", "~`", "`~", "<s>", "</s>", "<s", "~~~", "~a\n", "<s>`", "~~a~", "- ~"]
+)
+def test_hostile_marks_take_linear_time(unit: str) -> None:
+    text = unit * (200_000 // len(unit))
+    began = time.process_time()
+    without_struck([text, text])
+    assert time.process_time() - began < 2.0
 
 
 def test_a_name_cannot_smuggle_in_a_mention() -> None:

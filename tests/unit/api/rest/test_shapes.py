@@ -59,7 +59,7 @@ def test_feedback_is_for_or_against() -> None:
 
 
 def test_a_run_names_what_it_is_of() -> None:
-    with pytest.raises(ValidationError, match="name a source or a path"):
+    with pytest.raises(ValidationError, match="name a source, a path"):
         RunBody.model_validate({"kind": "files"})
     assert RunBody.model_validate({"path": "/x"}).source is None
 
@@ -84,6 +84,7 @@ def standing(settled: int, total: int = 100, state: str = "running") -> Standing
         requested_by="",
         attempt=1,
         cancel_requested=False,
+        is_held=False,
         error_code="",
         error="",
         queued_at=Instant(0),
