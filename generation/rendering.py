@@ -97,7 +97,7 @@ _ESCAPED_BRACKET: Final = re.compile(r"(?<!\\)\\++(?=[\[\]])")
 _BRACKET: Final = re.compile(r"[\[\]]")
 _GOES_ON: Final = re.compile(r"\](?=[(\[])")
 _DIGIT: Final = r"\d\u00b2\u00b3\u00b9\u2070-\u2079\u2080-\u2089\u2460-\u249b"
-_NUMBER: Final = rf"\[\s*+\^?([{_DIGIT}](?:[{_DIGIT}\s,;\u2010-\u2015-]*[{_DIGIT}])?)\s*+\]"
+_NUMBER: Final = rf"\[[\s*_`]*+\^?([{_DIGIT}](?:[{_DIGIT}\s,;\u2010-\u2015-]*[{_DIGIT}])?)(?:[\s*_`;]|&nbsp;)*+\]"
 _ANY_NUMBER: Final = re.compile(_NUMBER)
 # Numbers before a sentence or after its end are citations; inside it they may be what it is about.
 _FIRST_NUMBERS: Final = re.compile(rf"\A\s*+(?:{_NUMBER}\s*+)++")

@@ -23,7 +23,7 @@ def _words(text: str) -> frozenset[str]:
 NEVER_LAST = _words(
     # What these stand in front of belongs to them.
     "mr mrs ms dr prof st sr rev gen col capt lt vs cf fig figs eq sec art para pp ext tel approx ca e.g i.e eg ie viz "
-    "al dept est incl excl min max bzw z.b d.h sog ggf u.a s.o bspw evtl zzgl nr p.ex"
+    "al bldg dept est incl excl min max bzw z.b d.h sog ggf u.a s.o bspw evtl zzgl nr p.ex"
 )
 SELDOM_LAST = _words(
     # These may end a sentence, and then a capital follows that is not the rest of a date.
@@ -362,6 +362,9 @@ def _ends(text: str, mark: int, after: int) -> bool:
     if text[mark] in "!?":
         # A quoted question goes on: "Why?" she asked.
         return not (small and after - mark > 1 and text[after - 1] in _QUOTES)
+    if small and after - mark > 1 and not text[mark:after].strip(".").isspace():
+        # So does a quoted claim, in quotation marks, brackets or backticks: "… a year." is a myth.
+        return False
     if text[mark] == "…" or text.startswith("..", mark):
         return not small
     before = text[max(mark - LOOK_BACK, 0) : mark].split()

@@ -26,10 +26,11 @@ _MARKS = re.compile(r"^\s*(?:[-*•]\s+)?(?:\[\d{1,2}\]\s*)*|(?:\s*\[\d{1,2}\])+
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One sentence of a quote, and the index of the quote."""
+    """One sentence of a quote, the index of the quote, and what stands between it and the sentence before it."""
 
     quote: int
     text: str
+    between: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,13 @@ def _usage(end: End) -> Usage:
 
 def quoted_sentences(quotes: Sequence[str]) -> list[Said]:
     """The sentences of the quotes: what a sentence of the model is compared with is one of them, never two at once."""
-    return [Said(index, sentence) for index, quote in enumerate(quotes) for sentence in _sentences(quote)]
+    said: list[Said] = []
+    for index, quote in enumerate(quotes):
+        reached = 0
+        for start, end in sentence_spans(quote):
+            said.append(Said(index, quote[start:end], quote[reached:start]))
+            reached = end
+    return said
 
 
 def verified(sentences: Iterator[str], quotes: Sequence[str], question: str, wording: Wording) -> Iterator[Worded]:
@@ -120,7 +127,10 @@ def verified(sentences: Iterator[str], quotes: Sequence[str], question: str, wor
             continue
         begun = _continued(begun, Worded(spoken, quote), found[0], sources)
         if len(begun) == sum(source.quote == quote for source in sources):
-            yield Worded(" ".join(sentence.text for sentence in begun), quote)
+            # With the marks and line ends of the quote: they keep apart what a space would run together.
+            own = [source for source in sources if source.quote == quote]
+            spoken_all = zip(own, begun, strict=True)
+            yield Worded("".join(source.between + sentence.text for source, sentence in spoken_all), quote)
             begun = []
             del left[quote]
         if not left:

@@ -45,7 +45,7 @@ class Progress:
     """Counts of one run, from its rows."""
 
     states: Mapping[str, int]
-    changes: Mapping[str, int]  # committed or still open, by kind of change
+    changes: Mapping[str, int]  # committed ones, by kind of change
     chunks: int
     embedded: int
     unchanged: int
@@ -210,7 +210,7 @@ def progress(session: Session, run_id: str) -> Progress:
         grouped.where(c.run_id == run_id).group_by(c.state, c.change)
     ):
         states[state] += count
-        if state not in ("quarantined", "cancelled", "superseded"):
+        if state == "committed":
             changes[change] += count
         chunks += some
         embedded += new

@@ -33,3 +33,8 @@ def test_a_uri_that_could_act_is_not_allowed_by_being_named(uri: str) -> None:
 @pytest.mark.parametrize("number", ["7", "1-2", "2024"])
 def test_an_id_that_is_a_number_gives_no_right_to_brackets(number: str) -> None:
     assert render_text(f"Staff get [{number}] days", [number]) == f"Staff get ({number}) days"
+
+
+@pytest.mark.parametrize("mark", ["[**1**]", "[_2_]", "[`3`]", "[*4*]", "[1&nbsp;]", "[1;]", "[ __7__ ]"])
+def test_emphasis_makes_no_citation_of_a_number(mark: str) -> None:
+    assert "[" not in render_text(f"The old fee was 5 {mark} pounds.")

@@ -261,3 +261,16 @@ def test_twice_the_text_is_at_most_about_twice_the_work(unit: str) -> None:
 def test_a_text_made_to_be_slow_is_cut_at_once(unit: str) -> None:
     text = unit * (200_000 // len(unit))
     assert "".join(cut(text)).replace(" ", "") == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Contractors get thirty days of holiday." is a myth from the old pages.',
+        "The claim (staff get a free oboe each year.) is false.",
+        "```The fee is 60 pounds for members.``` is what the old page says, it is wrong",
+        "No member may use the viola room of bldg. Seven unless Ruth agrees.",
+    ],
+)
+def test_a_claim_in_marks_is_not_cut_from_what_is_said_about_it(text: str) -> None:
+    assert sentence_spans(text) == [(0, len(text))]

@@ -82,3 +82,9 @@ def test_a_model_that_comes_to_no_end_is_not_listened_to_for_ever() -> None:
     assert list(whole_sentences(model, (), Sampling(max_tokens=10**5), NEVER, wording)) == []
     assert wording.stopped == "rambling"
     assert len(wording.raw) < LONGEST + 100
+
+
+def test_what_stands_between_two_sentences_stands_between_their_wordings() -> None:
+    quote = "Do we reimburse wine? No\n\nChampagne is reimbursed by the firm."
+    said = ("Do we reimburse wine?", "No", "Champagne is reimbursed by the firm.")
+    assert kept(*said, quotes=(quote,)) == [(quote, 0)]
