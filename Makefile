@@ -24,7 +24,7 @@ UV_TORCH_BACKEND ?= cpu
 export UV_TORCH_BACKEND
 endif
 
-.PHONY: help setup demo up test check fmt lint types settings bench faults lock clean
+.PHONY: help setup demo up server test check fmt lint types settings bench faults lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ lock: setup ## resolve the pinned dependencies into requirements.lock
 	sed -i 's/^\(torch==[^+]*\)+cpu/\1/' requirements.lock
 
 clean: ## remove the environment, the demo and every cache
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .demo .server-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -96,4 +96,13 @@ demo: setup ## read an invented company's Slack export and handbook, and ask fou
 
 up: setup ## serve the data folder (THREADWISE_DATA_DIR, default: data) until Ctrl-C
 	$(BIN)/threadwise up
+
+# With DEMO=1 the demonstration's commands find the server by its folder, a new one, and the server ends with them.
+server: setup ## serve .server on PostgreSQL, Valkey and a model's own server (DEMO=1: run the demo on it, then stop)
+ifdef DEMO
+	$(PY) -m deploy.native --anew --data-dir .server-demo --port 0 -- \
+		make --no-print-directory demo THREADWISE_DATA_DIR=.server-demo
+else
+	$(PY) -m deploy.native
+endif
 # ---------------------------------------------------------------------------------------------------------------

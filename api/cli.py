@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from api import errors
-from api.commands import asking, ingesting, keys, measuring, models, runs, service
+from api.commands import asking, ingesting, keys, measuring, models, runs, service, slack
 from api.output import fitting, let_go_of_output, print_text, wants_json
 from core.errors import ThreadwiseError
 
@@ -32,6 +32,7 @@ app.command(name="sources")(runs.list_sources)
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(slack.app, name="slack")
 app.command(name="eval")(measuring.evaluate)
 app.add_typer(measuring.features, name="features")
 

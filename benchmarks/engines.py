@@ -82,7 +82,7 @@ def milliseconds(call: Callable[[], object]) -> dict[str, float]:
 
 def measure(count: int, kind: str, folder: Path) -> dict[str, object]:
     """Everything at one size."""
-    database = rows.create(str(folder / "threadwise.sqlite3"))
+    database = rows.create(folder)
     space = rows.space_of(DIMENSION)
     generation = rows.start_generation(database, space)
     for batch in batches(count):

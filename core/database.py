@@ -21,13 +21,14 @@ from sqlalchemy.exc import (
     OperationalError,
     ProgrammingError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from core.errors import DatabaseUnavailableError, SchemaTooNewError
+from core.errors import DatabaseUnavailableError, SchemaTooNewError, ValueRefusedError
 
 Session = Connection
 """One open transaction. Catalogue queries take it and never commit it."""
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest schema revision; a test compares it with the migrations."""
 
 BUSY_TIMEOUT_MS = 60_000
@@ -39,6 +40,20 @@ _PRAGMAS = (
     "PRAGMA cache_size=-32768",
     "PRAGMA mmap_size=1073741824",
 )
+
+
+# A server that was restarted leaves dead connections behind, which show it when they are used. One that was cut off
+# does not even say so: without limits the kernel waits for it for a quarter of an hour.
+_SERVER: dict[str, Any] = {
+    "pool_pre_ping": True,
+    "connect_args": {
+        "connect_timeout": 5,  # seconds
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,  # milliseconds
+    },
+}
 
 
 class Database:
@@ -69,6 +84,10 @@ class Database:
     def _connected(self) -> Iterator[Connection]:
         try:
             connection = self.engine.connect()
+        except PoolTimeoutError as error:
+            raise DatabaseUnavailableError(
+                "All connections to the database are in use.", hint="It is slow or overloaded; try again."
+            ) from error
         except (DBAPIError, sqlite3.DatabaseError) as error:
             reason = error.orig if isinstance(error, DBAPIError) else error
             raise DatabaseUnavailableError(
@@ -124,7 +143,13 @@ def _named_errors() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, DatabaseError) as error:
-        if isinstance(error, IntegrityError | ProgrammingError | DataError | NotSupportedError):
+        if isinstance(error, DataError):
+            # Its own message would show the value.
+            raise ValueRefusedError(
+                "A value is too long, too large, or has characters that no database holds.",
+                hint="Names have at most 200 characters, and no text has a NUL.",
+            ) from error
+        if isinstance(error, IntegrityError | ProgrammingError | NotSupportedError):
             raise
         raise DatabaseUnavailableError(
             f"The database failed: {error.orig}.",
@@ -145,7 +170,7 @@ def _upgrade(session: Session) -> None:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, **({} if parsed.get_backend_name() == "sqlite" else _SERVER))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise DatabaseUnavailableError(
             "The database URL cannot be understood.", hint="Use sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."

@@ -35,6 +35,12 @@ class DatabaseUnavailableError(ThreadwiseError):
     retryable = True
 
 
+class ValueRefusedError(ThreadwiseError):
+    """A value is longer, larger or of other characters than anything that can be stored."""
+
+    code = "value_refused"
+
+
 class SchemaTooNewError(ThreadwiseError):
     """The database was written by a newer Threadwise."""
 

@@ -8,10 +8,10 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from core.errors import InvalidSettingError
@@ -182,6 +182,38 @@ class QueueSettings(Section):
     max_attempts: int = Field(5, ge=1, le=1000, description="workers that may die of one run before it has failed")
 
 
+class SlackSettings(Section):
+    """The bot in a Slack workspace; there is none without a bot token."""
+
+    bot_token: SecretStr = Field(SecretStr(""), description="xoxb-…, from the app's page; empty = no bot")
+    signing_secret: SecretStr = Field(SecretStr(""), description="proves that a request comes from Slack")
+    previous_signing_secret: SecretStr = Field(SecretStr(""), description="still accepted while the secret is changed")
+    app_token: SecretStr = Field(SecretStr(""), description="xapp-…; set = Socket Mode, no address for Slack is needed")
+    api_url: str = Field(
+        "https://slack.com/api/",
+        pattern=r"^https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?/([\w.-]+/)*$",
+        description="Slack's Web API",
+    )
+    workers: int = Field(2, ge=1, le=64, description="questions of Slack worked on at once")
+    lease_seconds: float = Field(20.0, ge=1, le=3600, description="a question not renewed for this long is taken over")
+    timeout_seconds: float = Field(5.0, gt=0, le=60, description="of one call to Slack, below a third of the lease")
+    max_attempts: int = Field(4, ge=1, le=100, description="tries before the asker is told that it went wrong")
+    patience_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        le=2_592_000,
+        description="a question that waited so long for Slack is given up when it fails again",
+    )
+
+    @model_validator(mode="after")
+    def _check_lease(self) -> Self:
+        # What was sent before a worker died has landed, or never will, when the next one looks for it.
+        if 3 * self.timeout_seconds > self.lease_seconds:
+            message = "timeout_seconds has to be at most a third of lease_seconds"
+            raise ValueError(message)
+        return self
+
+
 class Settings(BaseSettings):
     """All settings of one installation."""
 
@@ -199,6 +231,7 @@ class Settings(BaseSettings):
     ask: AskSettings = Field(default_factory=AskSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
+    slack: SlackSettings = Field(default_factory=SlackSettings)
 
     @property
     def resolved_database_url(self) -> str:

@@ -1,27 +1,38 @@
-"""Writes docs/settings.md from core/settings.py: `make settings`."""
+"""Writes docs/settings.md from core/settings.py, docker-compose.yml and deploy/native.py: `make settings`."""
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import yaml  # noqa: E402
 from annotated_types import Ge, Gt, Le, Lt  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from core.settings import Section, Settings  # noqa: E402
+from deploy import native  # noqa: E402
 
 TARGET = ROOT / "docs" / "settings.md"
+COMPOSE = ROOT / "docker-compose.yml"
+PREFIX = "THREADWISE_"
 HEAD = """# Settings
 
 Every setting has a default and one environment variable: `THREADWISE_<NAME>` for the installation,
 `THREADWISE_<SECTION>__<NAME>` (two underscores) for a section. Nothing else is read from the environment.
 An unknown name inside a section, or a value out of range, stops the start with a message that names it.
 
-This page is written by `make settings` from `core/settings.py`; a test fails when it is stale.
+There are two modes and one code. *Embedded* is what you get without setting anything: `threadwise up` and every other
+command. *Server* is [docker-compose.yml](../docker-compose.yml), where `${…}` and "from `.env`" stand for what the file
+`.env` beside it says; *natively* is `make server`, the same without containers, which leaves alone what you have set
+yourself. An empty field means: as embedded. [guides/server.md](guides/server.md) tells how to run it.
+
+This page is written by `make settings` from `core/settings.py`, `docker-compose.yml` and `deploy/native.py`; a test
+fails when it is stale.
 """
 
 
@@ -29,9 +40,33 @@ def render() -> str:
     """The whole page."""
     own = {name: field for name, field in Settings.model_fields.items() if section_of(field) is None}
     sections = [(name, section) for name, field in Settings.model_fields.items() if (section := section_of(field))]
-    parts = [HEAD, table("Installation", "Where everything lies.", own, prefix="")]
-    parts += [table(name, first_sentence(kind), kind.model_fields, prefix=f"{name}__") for name, kind in sections]
+    server = server_cells()
+    parts = [HEAD, table("Installation", "Where everything lies.", own, prefix="", server=server)]
+    for name, kind in sections:
+        parts.append(table(name, first_sentence(kind), kind.model_fields, prefix=f"{name}__", server=server))
     return "\n".join(parts)
+
+
+def server_cells() -> dict[str, str]:
+    """What server mode sets, by variable without its prefix: in containers, then as processes of one machine."""
+    cells = {name: shown(value) for name, value in composed().items()}
+    for name, words in native.SETTINGS.items():
+        cells[name] = f"{cells[name]}; natively {words}" if name in cells else f"natively {words}"
+    return cells
+
+
+def composed() -> dict[str, str]:
+    """Every setting of docker-compose.yml, by variable without its prefix. Services that share one agree on it."""
+    services = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"].values()
+    pairs = (pair for service in services for pair in service.get("environment", {}).items())
+    return {name.removeprefix(PREFIX): str(value) for name, value in pairs if name.startswith(PREFIX)}
+
+
+def shown(value: str) -> str:
+    """A value of docker-compose.yml as a reader understands it."""
+    if default := re.fullmatch(r"\$\{\w+:-(.*)\}", value):
+        return f"`{default[1]}`, or from `.env`" if default[1] else "from `.env`"
+    return f"`{re.sub(r':[?][^}]*', '', value)}`"
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
@@ -45,17 +80,18 @@ def first_sentence(kind: type[BaseModel]) -> str:
     return (kind.__doc__ or "").strip().splitlines()[0]
 
 
-def table(title: str, sentence: str, fields: dict[str, FieldInfo], *, prefix: str) -> str:
+def table(title: str, sentence: str, fields: dict[str, FieldInfo], *, prefix: str, server: Mapping[str, str]) -> str:
     """One section of the page."""
-    rows = "\n".join(row(prefix + name, field) for name, field in fields.items())
-    heading = f"## {title.capitalize()}\n\n{sentence}\n\n"
-    return f"{heading}| variable | default | values | meaning |\n| --- | --- | --- | --- |\n{rows}\n"
+    rows = "\n".join(row((prefix + name).upper(), field, server) for name, field in fields.items())
+    head = "| variable | embedded (default) | server | values | meaning |\n| --- | --- | --- | --- | --- |"
+    return f"## {title.capitalize()}\n\n{sentence}\n\n{head}\n{rows}\n"
 
 
-def row(name: str, field: FieldInfo) -> str:
+def row(name: str, field: FieldInfo, server: Mapping[str, str]) -> str:
     """One setting; the pipe of a Markdown table is escaped in its description."""
     meaning = (field.description or "").replace("|", "\\|")
-    return f"| `THREADWISE_{name.upper()}` | {default_of(field)} | {' '.join(values(field))} | {meaning} |"
+    cells = (f"`{PREFIX}{name}`", default_of(field), server.get(name, ""), " ".join(values(field)), meaning)
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
 def default_of(field: FieldInfo) -> str:

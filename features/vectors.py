@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -175,7 +176,8 @@ def _all_rows(session: Session, generation_id: int, space_id: str, dimension: in
     ids, parents, texts, authors, starts, ends = _transposed(catalog.live_chunks(session, generation_id), 6)
     places: dict[str, int] = {}
     of_chunk = [places.setdefault(sha, len(places)) for sha in texts]
-    matrix, filled = _matrix(catalog.vector_batches(session, space_id), places, dimension)
+    with closing(catalog.vector_batches(session, space_id)) as batches:
+        matrix, filled = _matrix(batches, places, dimension)
     facts = [documents.get(number, _UNKNOWN) for number in parents]
     columns = (*([fact[part] for fact in facts] for part in range(3)), authors, starts, ends)
     # Equal texts share one stored vector; where all differ, the matrix is already in the chunks' order.

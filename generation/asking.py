@@ -44,7 +44,7 @@ COMMON_WEIGHT = 0.4
 NAME_LIKE = 0.8  # likeness from which a name is another one's misspelling
 NAME_STEM = 4  # letters of a name that its derivations share: Germany, German
 _WORD = re.compile(r"[^\W_]+")
-_COMPOUND = re.compile(r"[^\W_]+(?:[-\u2010\u2011][^\W_]+)+")
+_COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-\u2010\u2011][^\W_]++)++")
 _ENDING = re.compile(r"(?<=[a-z]{3})(?:ies|ied|ing|ed|es|(?<![sui])s|e|y)$")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _AMOUNT = re.compile(

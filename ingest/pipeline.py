@@ -12,7 +12,7 @@ from core.catalog.documents import Target
 from core.catalog.queue import ClaimedRun
 from core.clock import Clock
 from core.database import Database, Session
-from core.errors import LostClaimError
+from core.errors import LostClaimError, ValueRefusedError
 from core.settings import IngestSettings
 from core.words import Space, digest_of
 from ingest import plan
@@ -21,6 +21,9 @@ from ingest.locks import source_lock
 from ingest.prepare import Chunker, DocumentEmbedder, Preparer
 from ingest.sources import Source
 from ingest.work import Report, RunLoop
+
+LONGEST_NAME = 200
+"""Characters of a source's name and of a principal, as the catalogue has room for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,13 @@ class Request:
     audience: tuple[str, ...] | None = None  # principals that replace what the source says
     allow_empty: bool = False  # take everything away when the source has nothing any more
     document: str | None = None  # only the document of this external id
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *(self.audience or ())):
+            if len(name) > LONGEST_NAME:
+                raise ValueRefusedError(
+                    f"A name of {len(name)} characters is too long.", hint=f"At most {LONGEST_NAME} fit."
+                )
 
 
 class Ingestion:

@@ -156,7 +156,7 @@ class Retriever:
 
     def _filter(self, session: Session, query: Query, at: Instant) -> PassageFilter:
         reader = query.reader
-        may = None if reader.unrestricted else audiences.audience_ids(session, reader.principals)
+        may = None if reader.unrestricted else audiences.audience_ids(session, reader.principals, reader.without)
         return PassageFilter(audience_ids=may, at=at, sources=query.sources, kinds=query.kinds, authors=query.authors)
 
     def _scored(

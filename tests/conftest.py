@@ -1,6 +1,7 @@
 """What holds for every test: settings of the caller stay out, models are never fetched, inputs are repeatable.
 
-Sockets beyond loopback are closed by the options in pyproject.toml.
+Sockets beyond loopback are closed by the options in pyproject.toml. Tests of whole parts run in both modes, see
+tests/support/modes.py.
 """
 
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = ["tests.support.databases", "tests.support.modes"]
 
 KEPT = frozenset({"THREADWISE_EVAL_DATA"})
 

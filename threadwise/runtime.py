@@ -5,7 +5,7 @@ Web, worker and command line ask the same object. A test sets a property before 
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from core import clock
 from core.blobs import BlobStore
-from core.catalog import answers, audiences, runs, sources
+from core.catalog import answers, audiences, feeds, passages, runs, sources
 from core.catalog.answers import StoredAnswer
 from core.catalog.passages import Reader
 from core.database import Database
@@ -39,6 +39,7 @@ from ingest.work import Report
 from retrieval.errors import NothingIngestedError
 from retrieval.query import Query
 from retrieval.retriever import Ranking, Retriever
+from threadwise.inbox import Inbox
 from threadwise.keyring import Keyring
 from threadwise.language import open_language_model
 from threadwise.run_queue import AS_IN_SOURCE, RunQueue
@@ -131,6 +132,11 @@ class Threadwise:
         return Keyring(self.database, self.clock)
 
     @cached_property
+    def inbox(self) -> Inbox:
+        """Questions that came from Slack."""
+        return Inbox(self.database, lease_seconds=self.settings.slack.lease_seconds, clock=self.clock)
+
+    @cached_property
     def language_model(self) -> LanguageModel | None:
         """The model that words answers, loaded; None where quotes have to do."""
         return open_language_model(self.settings.llm, self.settings.embedding.cache_dir)
@@ -159,6 +165,16 @@ class Threadwise:
         if found is None:
             raise AnswerNotFoundError(f"There is no answer {answer_id}.", hint="The answer itself says its id.")
         return found
+
+    def may_read(self, reader: Reader, *, chunks: Collection[str], documents: Collection[str] = ()) -> bool:
+        """Whether somebody may read, at this moment, all of these chunks and something of each of these documents."""
+        with self.database.read() as session:
+            live = feeds.live_generation(session)
+            if live is None:
+                return False
+            where = (session, live[0], reader, self.clock())
+            readable = passages.readable_places(*where, sorted(chunks))
+            return readable.keys() >= set(chunks) and passages.readable_documents(*where, documents) >= set(documents)
 
     def rate(self, answer_id: str, *, key_id: str, value: Literal[-1, 1], comment: str = "") -> None:
         """Keep what somebody thinks of an answer; a second opinion of the same key replaces the first."""

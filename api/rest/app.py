@@ -15,7 +15,7 @@ from api.rest.edge import Edge
 from api.rest.gate import Gate, Shares, allowed_hosts, demand_scopes
 from api.rest.metrics import Metrics
 from api.rest.problems import show_error, show_fault, show_refusal
-from api.rest.routes import health, keys, questions, runs
+from api.rest.routes import health, keys, questions, runs, slack
 from api.rest.service import Service
 from api.version import installed_version
 from core.errors import ThreadwiseError
@@ -33,9 +33,10 @@ def create_app(threadwise: Threadwise) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         service = app.state.service = Service(threadwise, metrics)
-        service.readiness.start()
+        service.start()
         yield
         service.stop()
+        await to_thread.run_sync(service.join)
 
     app = FastAPI(
         title="Threadwise",
@@ -47,7 +48,7 @@ def create_app(threadwise: Threadwise) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    for router in (questions.router, runs.router, keys.router, health.router):
+    for router in (questions.router, runs.router, keys.router, health.router, slack.router):
         app.include_router(router)
     app.add_exception_handler(ThreadwiseError, show_error)
     app.add_exception_handler(HTTPException, show_refusal)
@@ -61,5 +62,11 @@ def _guard(app: FastAPI, threadwise: Threadwise, metrics: Metrics) -> None:
     limits = threadwise.settings.api
     shares = app.state.shares = Shares(per_minute=limits.requests_per_minute, burst=limits.burst, clock=time.monotonic)
     app.add_middleware(Bodies, limit=limits.max_body_bytes)
-    app.add_middleware(Gate, keyring=lambda: threadwise.keyring, shares=shares, hosts=allowed_hosts(limits.host))
+    app.add_middleware(
+        Gate,
+        keyring=lambda: threadwise.keyring,
+        shares=shares,
+        hosts=allowed_hosts(limits.host),
+        has_bot=bool(threadwise.settings.slack.bot_token.get_secret_value()),
+    )
     app.add_middleware(Edge, metrics=metrics)

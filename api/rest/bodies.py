@@ -7,10 +7,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.rest.errors import BodyTimeoutError, BodyTooLargeError
+from api.rest.gate import SIGNED
 from api.rest.watch import ClientLeftError
 
 UPLOADS: Final = ("POST", "/v1/runs")
 JSON: Final = "application/json"
+SIGNED_BYTES: Final = 1024 * 1024  # a click comes with the whole message around it
+SIGNED_SECONDS: Final = 2.5  # its sender waits for three
 SECONDS: Final = 10.0  # for a whole body that is no upload
 DRAINED: Final = 1024 * 1024  # bytes beyond the limit that are read and dropped, so that the refusal arrives
 
@@ -26,20 +29,21 @@ class Bodies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body and pass it on. Raises `BodyTooLargeError`, `BodyTimeoutError`, `ClientLeftError`."""
         if scope["type"] == "http" and not is_upload(scope):
-            receive = _replayed(await self._read(receive), receive)
+            is_signed = scope["path"] in SIGNED
+            limit = max(self._limit, SIGNED_BYTES) if is_signed else self._limit
+            seconds = min(self._seconds, SIGNED_SECONDS) if is_signed else self._seconds
+            receive = _replayed(await self._read(receive, limit, seconds), receive)
         await self._app(scope, receive, send)
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, limit: int, seconds: float) -> bytes:
         try:
-            async with asyncio.timeout(self._seconds):
-                body = await _received(receive, self._limit)
+            async with asyncio.timeout(seconds):
+                body = await _received(receive, limit)
         except TimeoutError:
-            raise BodyTimeoutError(
-                f"The body was not there after {self._seconds:g} s.", hint="Send it again."
-            ) from None
+            raise BodyTimeoutError(f"The body was not there after {seconds:g} s.", hint="Send it again.") from None
         if body is None:
             raise BodyTooLargeError(
-                f"The body has more than {self._limit} bytes.", hint="THREADWISE_API__MAX_BODY_BYTES is the limit."
+                f"The body has more than {limit} bytes.", hint="THREADWISE_API__MAX_BODY_BYTES is the limit."
             )
         return body
 

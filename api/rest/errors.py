@@ -36,6 +36,12 @@ class UnknownHostError(ThreadwiseError):
     code = "unknown_host"
 
 
+class SlackOffError(ThreadwiseError):
+    """There is no bot here."""
+
+    code = "slack_off"
+
+
 class HeadersTooLargeError(ThreadwiseError):
     """More headers than any client of ours sends."""
 

@@ -5,6 +5,7 @@ The key is looked at before anything of the body is read. A route that has no li
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,14 +16,26 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.rest.errors import ForbiddenError, HeadersTooLargeError, RateLimitedError, UnauthorizedError, UnknownHostError
+from api.rest.errors import (
+    ForbiddenError,
+    HeadersTooLargeError,
+    LaterError,
+    RateLimitedError,
+    SlackOffError,
+    UnauthorizedError,
+    UnknownHostError,
+)
 from api.rest.limits import Buckets
+from api.slack.signature import check_stamp
 from core.catalog.keys import Key
 from core.errors import ThreadwiseError
 from threadwise.keyring import Keyring
 
 PUBLIC: Final = frozenset({"/healthz", "/readyz"})
 """What is answered without a key."""
+
+SIGNED: Final = frozenset({"/slack/events"})
+"""What is answered without a key because each request proves where it comes from."""
 
 ANY: Final = frozenset({"ask", "admin"})
 ASK: Final = frozenset({"ask"})
@@ -57,6 +70,7 @@ HEADER_BYTES: Final = 16_384  # with the query
 VERIFYING: Final = 4  # threads that look at keys: requests that wait for something else never hold one
 FAILURES_PER_MINUTE: Final = 60  # of one address
 FAILURES_AT_ONCE: Final = 20
+UNPROVEN: Final = 64  # requests that say they are Slack's and are not verified yet, or are being kept
 TOUCH_SECONDS: Final = 60.0
 _SECRET = re.compile(r"tw_[0-9a-f]{12}_[\w-]{43}", re.ASCII)
 
@@ -87,7 +101,7 @@ def caller_of(request: Request) -> Caller:
 async def demand_scopes(request: Request) -> None:
     """The dependency of every route: refuse whoever has none of its scopes."""
     path = request.scope["route"].path
-    if path in PUBLIC:
+    if path in PUBLIC | SIGNED:
         return
     allowed = SCOPES.get((request.method, path), frozenset())
     if allowed.isdisjoint(caller_of(request).key.scopes):
@@ -111,9 +125,17 @@ class Gate:
     """Middleware: host, key, and the key's share of requests."""
 
     def __init__(
-        self, app: ASGIApp, *, keyring: Callable[[], Keyring], shares: "Shares", hosts: frozenset[str] | None
+        self,
+        app: ASGIApp,
+        *,
+        keyring: Callable[[], Keyring],
+        shares: "Shares",
+        hosts: frozenset[str] | None,
+        has_bot: bool = False,
     ) -> None:
         self._app = app
+        self._has_bot = has_bot
+        self._unproven = 0
         self._keyring = keyring
         self._shares = shares
         self._hosts = hosts
@@ -124,15 +146,35 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on who may pass.
 
-        Raises `HeadersTooLargeError`, `UnknownHostError`, `UnauthorizedError` and `RateLimitedError`.
+        Raises `HeadersTooLargeError`, `UnknownHostError`, `UnauthorizedError` and `RateLimitedError`; for what is
+        signed `SlackOffError`, `SignatureError` and `LaterError`.
         """
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             _check_size(scope)
+            if scope["path"] in SIGNED:
+                await self._pass_signed(scope, headers, receive, send)
+                return
             self._check_host(headers.get("host", ""))
             if scope["path"] not in PUBLIC:
                 scope["state"]["caller"] = await self._identified(headers, _peer(scope))
         await self._app(scope, receive, send)
+
+    async def _pass_signed(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Its signature will say more than a key, and whoever passes it on to this machine calls it by another name.
+
+        Until its body is there nothing is proven: so only a few are waited for, apart from everybody else.
+        """
+        if not self._has_bot:
+            raise SlackOffError("There is no Slack bot here.", hint="Set THREADWISE_SLACK__BOT_TOKEN.")
+        check_stamp(headers, time.time())
+        if self._unproven >= UNPROVEN:
+            raise LaterError("Too many requests are open.", seconds=1.0)
+        self._unproven += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._unproven -= 1
 
     def _check_host(self, given: str) -> None:
         name = re.sub(r":\d*$", "", given).lower()

@@ -38,6 +38,7 @@ class Metrics:
         self.refusals = Counter("threadwise_refusals", "Requests that were refused.", ("code",), registry=where)
         self.tokens = Counter("threadwise_model_tokens", "Tokens of the language model.", ("kind",), registry=where)
         self.uploaded = Counter("threadwise_uploaded_bytes", "Bytes of uploads that became runs.", registry=where)
+        self.slack = Counter("threadwise_slack_replies", "Tries to reply in Slack.", ("outcome",), registry=where)
         ProcessCollector(registry=self.registry)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:

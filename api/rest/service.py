@@ -4,11 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
 from api.rest.asks import Asks
-from api.rest.errors import ShuttingDownError
+from api.rest.errors import LaterError, ShuttingDownError
 from api.rest.gate import Caller
 from api.rest.listeners import Listeners
 from api.rest.metrics import Metrics
@@ -17,9 +18,15 @@ from api.rest.uploads import Uploads
 from core.catalog.passages import Reader
 from core.errors import ThreadwiseError
 from core.settings import Settings
+from generation.answers import Answer, AskRequest
 from threadwise.runtime import Threadwise
 
+if TYPE_CHECKING:
+    from api.slack.bot import SlackBot
+
 COUNTED_RUNS = 500
+JOIN_SECONDS = 2.0
+HUNG_SECONDS = 30.0  # beyond every limit that an answer has
 
 
 class Service:
@@ -36,6 +43,7 @@ class Service:
             queue_seconds=settings.ask.queue_seconds,
             metrics=metrics,
         )
+        self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self.listeners = Listeners(threadwise, self.pause)
         self.readiness = Readiness(threadwise.warm)
@@ -46,14 +54,23 @@ class Service:
             "threadwise_init_seconds", "That loading took, 0 until it is done.", lambda: self.readiness.seconds
         )
         metrics.by_state("threadwise_runs", f"The newest {COUNTED_RUNS} runs by state.", self._runs)
+        self.slack = self._bot() if settings.slack.bot_token.get_secret_value() else None
 
     @property
     def settings(self) -> Settings:
         """The installation's settings."""
         return self.threadwise.settings
 
+    def start(self) -> None:
+        """Load models and engines, and answer in Slack if there is a bot; does not wait."""
+        self.readiness.start()
+        if self.slack:
+            self.slack.start()
+
     def stop(self) -> None:
         """End what is open: every stream says so, every new question is refused."""
+        if self.slack:
+            self.slack.stop()
         self._stopping.set()
         self.readiness.stop()
         self.asks.close()
@@ -66,6 +83,36 @@ class Service:
         except TimeoutError:
             return
         raise ShuttingDownError("The service is being stopped.")
+
+    def join(self) -> None:
+        """Wait a moment for what works beside the requests."""
+        if self.slack:
+            self.slack.join(JOIN_SECONDS)
+
+    def answer(self, request: AskRequest) -> Answer:
+        """The whole answer, for threads that are not the event loop's: admitted like every other question.
+
+        Raises what `Asks.begin` and asking raise.
+        """
+        asked = self.settings.ask
+        future = asyncio.run_coroutine_threadsafe(self._whole(request), self._loop)
+        try:
+            return future.result(asked.queue_seconds + asked.deadline_seconds + HUNG_SECONDS)
+        except TimeoutError:
+            future.cancel()
+            raise LaterError("The answer did not come to an end.", seconds=HUNG_SECONDS) from None
+
+    async def _whole(self, request: AskRequest) -> Answer:
+        asked = await self.asks.begin(request)
+        return await asked.answer()
+
+    def _bot(self) -> "SlackBot":
+        from api.slack.bot import SlackBot  # noqa: PLC0415 - time and memory that nobody without a bot should pay
+
+        metrics, inbox = self.metrics, self.threadwise.inbox
+        metrics.gauge("threadwise_slack_waiting", "Questions from Slack without a reply.", lambda: inbox.standing()[0])
+        metrics.gauge("threadwise_slack_oldest_seconds", "That the oldest waits.", lambda: inbox.standing()[1])
+        return SlackBot(self.threadwise, ask=self.answer, count=lambda end: metrics.slack.labels(end).inc())
 
     def reader(self, caller: Caller, principal: str | None) -> Reader:
         """Who reads: the key's principals, or the named one for an admin, which is written down.

@@ -60,14 +60,21 @@ def own_principals(principals: Iterable[str]) -> list[str]:
 
 @cache
 def readable_audiences() -> Select[int]:
-    """A sub-select: the audiences met by the bound `principals` and by everything they hold. Deny by default."""
+    """A sub-select: the audiences met by the bound `principals` and by what they hold, `without` excepted.
+
+    Deny by default: whoever is not named holds nothing.
+    """
     own: BindParameter[Any] = bindparam("principals", expanding=True)
-    held = select(t.membership.c.holds).where(t.membership.c.principal.in_(own))
+    lost: BindParameter[Any] = bindparam("without", expanding=True)
+    held = select(t.membership.c.holds).where(t.membership.c.principal.in_(own), t.membership.c.holds.not_in(lost))
     who = t.audience_principal.c.principal
     return select(t.audience_principal.c.audience_id).where(or_(who.in_(own), who.in_(held))).distinct()
 
 
-def audience_ids(session: Session, principals: Iterable[str]) -> tuple[int, ...]:
-    """The audiences these principals meet now, in ascending order: one statement, whoever asks."""
-    rows = session.execute(readable_audiences(), {"principals": own_principals(principals)})
+def audience_ids(session: Session, principals: Iterable[str], without: Iterable[str] = ()) -> tuple[int, ...]:
+    """The audiences these principals meet now, in ascending order: one statement, whoever asks.
+
+    `without` names what a membership says they hold and somebody who knows better says they do not.
+    """
+    rows = session.execute(readable_audiences(), {"principals": own_principals(principals), "without": list(without)})
     return tuple(sorted(row[0] for row in rows))

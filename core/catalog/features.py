@@ -1,7 +1,7 @@
 """What the feature store and the engines ask of the catalogue beside the row feeds; `chunk_embedding`'s writes."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,14 +125,16 @@ def live_chunks(session: Session, generation_id: int) -> Iterator[Sequence[Chunk
     c = t.chunk.c
     columns = (c.id, c.document_id, c.text_sha, c.author, c.valid_from, c.valid_to)
     statement = select(*columns).where(c.generation_id + 0 == generation_id, c.live)
-    yield from session.execute(statement, execution_options=_STREAM).partitions()
+    with session.execute(statement, execution_options=_STREAM) as rows:
+        yield from rows.partitions()
 
 
-def vector_batches(session: Session, space_id: str) -> Iterator[Sequence[tuple[str, bytes]]]:
+def vector_batches(session: Session, space_id: str) -> Generator[Sequence[tuple[str, bytes]]]:
     """Every stored vector of a space with its text hash, live or not, in batches."""
     c = t.embedding.c
     statement = select(c.text_sha, c.vector).where(c.space_id + "" == space_id)
-    yield from session.execute(statement, execution_options=_STREAM).partitions()
+    with session.execute(statement, execution_options=_STREAM) as rows:
+        yield from rows.partitions()
 
 
 def chunk_rows(session: Session, chunk_ids: Sequence[str], columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:

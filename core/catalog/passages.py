@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Select, String, and_, bindparam, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from core import tables as t
 from core.catalog.audiences import own_principals, readable_audiences
@@ -15,9 +18,14 @@ from core.words import Instant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """The principals somebody has now. `unrestricted` is for evaluation and maintenance by the installation's owner."""
+    """The principals somebody has now. `unrestricted` is for evaluation and maintenance by the installation's owner.
+
+    They hold what the memberships of sources say, but for `without`: what is known to have been lost since. Where that
+    is a conversation, nothing that was said in it is read either, whatever audience it had when it was said.
+    """
 
     principals: tuple[str, ...]
+    without: tuple[str, ...] = ()
     unrestricted: bool = False
 
 
@@ -73,6 +81,14 @@ def readable_passages(
     return {(row[1], row[2]): PassageRow(*row) for row in rows if (row[1], row[2]) in wanted}
 
 
+def readable_documents(
+    session: Session, generation_id: int, reader: Reader, at: Instant, document_ids: Iterable[str]
+) -> frozenset[str]:
+    """Of these documents, those of which the same barrier lets anything pass."""
+    values = _barrier_values(generation_id, reader, at) | {"document_ids": sorted(document_ids)}
+    return frozenset(session.execute(_documents(unrestricted=reader.unrestricted), values).scalars())
+
+
 # Building these statements would take longer than running them.
 
 
@@ -84,27 +100,62 @@ def _places(*, unrestricted: bool) -> Select[Any]:
 
 
 @cache
+def _documents(*, unrestricted: bool) -> Select[Any]:
+    wanted = t.chunk.c.document_id.in_(bindparam("document_ids", expanding=True))
+    return _behind_barrier(select(t.chunk.c.document_id).distinct(), unrestricted=unrestricted).where(wanted)
+
+
+@cache
 def _texts(*, unrestricted: bool) -> Select[Any]:
     c, d = t.chunk.c, t.document.c
     columns = (c.id, c.document_id, c.ordinal, c.start, c.end, c.text, c.anchor, d.external_id, d.title, d.uri, d.kind)
     # SQLite reads the whole table for a list of pairs, and follows the index for this.
     documents = c.document_id.in_(bindparam("document_ids", expanding=True))
     wanted = and_(documents, c.ordinal.between(bindparam("first"), bindparam("last")))
-    statement = _behind_barrier(select(*columns, t.source.c.name), unrestricted=unrestricted)
-    return statement.join(t.source, t.source.c.id == d.source_id).where(wanted)
+    return _behind_barrier(select(*columns, t.source.c.name), unrestricted=unrestricted).where(wanted)
 
 
 def _behind_barrier(statement: Select[Any], *, unrestricted: bool) -> Select[Any]:
     c, d = t.chunk.c, t.document.c
-    guarded = statement.join_from(t.chunk, t.document, and_(d.id == c.document_id, d.version_id == c.version_id)).where(
-        c.generation_id == bindparam("generation_id"),
-        c.live,
-        c.valid_from <= bindparam("at"),
-        c.valid_to > bindparam("at"),
+    guarded = (
+        statement.join_from(t.chunk, t.document, and_(d.id == c.document_id, d.version_id == c.version_id))
+        .join(t.source, t.source.c.id == d.source_id)
+        .where(
+            c.generation_id == bindparam("generation_id"),
+            c.live,
+            c.valid_from <= bindparam("at"),
+            c.valid_to > bindparam("at"),
+        )
     )
-    return guarded if unrestricted else guarded.where(d.audience_id.in_(readable_audiences()))
+    if unrestricted:
+        return guarded
+    said_in = t.source.c.workspace + "/" + _FirstPart(d.external_id)
+    lost: BindParameter[Any] = bindparam("without", expanding=True)
+    return guarded.where(d.audience_id.in_(readable_audiences()), said_in.not_in(lost))
+
+
+class _FirstPart(FunctionElement[str]):
+    """Of an external id what stands before its first colon: the conversation, where it was said in one."""
+
+    type = String()
+    inherit_cache = True
+
+    def __init__(self, text: ColumnElement[str]) -> None:
+        super().__init__(text)
+
+
+@compiles(_FirstPart, "sqlite")
+def _first_part_of_sqlite(element: _FirstPart, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ANN401 - its own
+    text = compiler.process(element.clauses, **more)
+    return f"substr({text}, 1, max(instr({text}, ':') - 1, 0))"
+
+
+@compiles(_FirstPart, "postgresql")
+def _first_part_of_postgres(element: _FirstPart, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ANN401 - its own
+    return f"split_part({compiler.process(element.clauses, **more)}, ':', 1)"
 
 
 def _barrier_values(generation_id: int, reader: Reader, at: Instant) -> dict[str, Any]:
     values: dict[str, Any] = {"generation_id": generation_id, "at": at}
-    return values if reader.unrestricted else values | {"principals": own_principals(reader.principals)}
+    own = {"principals": own_principals(reader.principals), "without": reader.without}
+    return values if reader.unrestricted else values | own

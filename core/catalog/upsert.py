@@ -25,6 +25,13 @@ def insert_missing(session: Session, table: Table, rows: Sequence[Mapping[str, o
         session.execute(_insert_missing(session.dialect.name, table), list(rows))
 
 
+def insert_new(session: Session, table: Table, row: Mapping[str, object]) -> bool:
+    """Insert the row unless its primary key or a unique key is there already; returns whether it was new."""
+    statement = _insert_missing(session.dialect.name, table)
+    # Without the option the count of an INSERT is known on SQLite only.
+    return session.execute(statement, dict(row), execution_options={"preserve_rowcount": True}).rowcount == 1
+
+
 # Building such a statement takes longer than running it.
 
 

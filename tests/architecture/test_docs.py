@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -36,6 +37,13 @@ def options_of(line: str) -> set[str]:
     return set(re.findall(r"--[a-z][a-z-]*", line.partition(" #")[0])) - {"--help"}
 
 
+def options_known(command: Any) -> set[str]:  # noqa: ANN401 - a command of typer, which hides their class
+    """The options of a command, of a group those of all its commands."""
+    own = {option for parameter in command.params for option in parameter.opts}
+    parts = getattr(command, "commands", {}).values()
+    return own.union(*(options_known(part) for part in parts))
+
+
 def test_the_page_of_settings_says_what_the_code_says() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == generator().render(), "run `make settings`"
@@ -52,10 +60,7 @@ def test_every_command_line_that_is_shown_can_be_typed() -> None:
     shown = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "Makefile").read_text(encoding="utf-8")
     lines = re.findall(r"^\s*(?:\$\(BIN\)/)?threadwise ([a-z]+)(.*)$", shown, re.MULTILINE)
     assert {name for name, _ in lines} >= {"ingest", "search"}
-    known: dict[str, set[str]] = {
-        name: {option for parameter in command.params for option in parameter.opts}
-        for name, command in getattr(get_command(app), "commands", {}).items()
-    }
+    known = {name: options_known(command) for name, command in getattr(get_command(app), "commands", {}).items()}
     assert not [f"{name}{rest}" for name, rest in lines if not options_of(rest) <= known.get(name, {""})]
 
 

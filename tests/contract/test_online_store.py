@@ -337,6 +337,7 @@ def test_a_forked_process_opens_a_database_of_its_own(own: Installation, monkeyp
     parents.database.close()
 
 
+@pytest.mark.no_database
 def test_the_store_is_configured_by_known_names_only() -> None:
     from pydantic import ValidationError  # noqa: PLC0415
 

@@ -2,16 +2,17 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from core.database import Database
+from tests.support.databases import current_mode, database_variables, url_of, variables_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo"
@@ -20,13 +21,9 @@ RUTH = f"{WORKSPACE}/U05LQF8E1HC"
 OWEN = f"{WORKSPACE}/U05LQUZN7GK"
 PRIVATE_QUESTION = "Where is the company moving to, and when is the first working day there?"
 SECRETS = ("C05LQ39T414", "people-ops-private", "Flaxgate", "Thornmere")
-HEAVY = {"feast", "torch", "numpy", "sqlalchemy", "faiss", "tantivy", "onnxruntime", "langchain_core"}
-COMMANDS = {
-    "ingest": ("--source", "--kind", "--audience", "--workspace-url", "--data-dir", "--json"),
-    "search": ("--as", "--top-k", "--source", "--kind", "--author", "--mmr-lambda", "--data-dir", "--json"),
-    "eval": ("--keep", "--json"),
-    "features": ("list", "apply"),
-}
+
+
+STREAMS = pytest.mark.embedded_only("standard streams and signals, in which the database has no part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def run(*arguments: str | bytes | Path, data: Path, python: Sequence[str] = (), 
     done = subprocess.run(
         command(*arguments, python=python),
         cwd=ROOT,
-        env=os.environ | {"THREADWISE_DATA_DIR": str(data)} | environment,
+        env=os.environ | variables_of(data) | environment,
         check=False,
         capture_output=True,
         timeout=120,
@@ -153,6 +150,7 @@ ASCII = {
 }
 
 
+@STREAMS
 @pytest.mark.parametrize("terminal", ASCII)
 def test_an_old_terminal_gets_numbers_for_its_missing_letters_and_no_error(company: Company, terminal: str) -> None:
     options = ("--as", OWEN, "--top-k", "2")
@@ -175,7 +173,7 @@ def shell(line: str, data: Path) -> Done:
     done = subprocess.run(
         ["/bin/sh", "-c", line.replace("$threadwise", f"{sys.executable} -m api.cli")],
         cwd=ROOT,
-        env=os.environ | {"THREADWISE_DATA_DIR": str(data)},
+        env=os.environ | variables_of(data),
         check=False,
         capture_output=True,
         timeout=120,
@@ -183,6 +181,7 @@ def shell(line: str, data: Path) -> Done:
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+@STREAMS
 @pytest.mark.parametrize("where", [">&-", ">/dev/full"])
 @pytest.mark.parametrize("what", ["search leave", "search leave --json", "--help", "--version", "search '' --json"])
 def test_an_answer_that_cannot_be_written_is_one_line_on_stderr(company: Company, what: str, where: str) -> None:
@@ -193,6 +192,7 @@ def test_an_answer_that_cannot_be_written_is_one_line_on_stderr(company: Company
     assert done.err.count("\n") == 1
 
 
+@STREAMS
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "<&- 2>&-"])
 def test_without_standard_error_a_command_works(company: Company, where: str) -> None:
     done = shell(f"$threadwise search leave --json {where}", company.data)
@@ -202,6 +202,7 @@ def test_without_standard_error_a_command_works(company: Company, where: str) ->
     assert (refused.status, refused.json["error"]["code"]) == (2, "empty_question")
 
 
+@STREAMS
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_command_that_is_interrupted_says_so_and_exits_like_any_other(
     company: Company, tmp_path: Path, options: tuple[str, ...]
@@ -218,7 +219,7 @@ def test_a_command_that_is_interrupted_says_so_and_exits_like_any_other(
     done = subprocess.run(
         [sys.executable, "-c", script, "search", "leave", *options, "--as", place],
         cwd=ROOT,
-        env=os.environ | {"THREADWISE_DATA_DIR": str(company.data)},
+        env=os.environ | variables_of(company.data),
         check=False,
         capture_output=True,
         timeout=60,
@@ -228,12 +229,6 @@ def test_a_command_that_is_interrupted_says_so_and_exits_like_any_other(
     assert ended.err.startswith("error[interrupted]: ")
     if options:
         assert ended.json["error"]["code"] == "interrupted"
-
-
-def test_the_version_is_told(tmp_path: Path) -> None:
-    done = run("--version", data=tmp_path / "data")
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert (done.status, done.out) == (0, f"threadwise {version}\n")
 
 
 def test_what_is_registered_is_one_object(company: Company) -> None:
@@ -255,6 +250,7 @@ def test_everything_lies_in_exactly_the_data_folder_that_was_named(tmp_path: Pat
     assert not (tmp_path / "unused").exists()
 
 
+@STREAMS
 def test_whoever_stops_reading_the_output_gets_no_complaint(company: Company) -> None:
     started = subprocess.Popen(
         command("search", "leave", "--json", "--data-dir", company.data),
@@ -281,10 +277,11 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "no-blobs").mkdir()
     (place / "no-blobs" / "blobs").write_text("not a folder")
     (place / "future").mkdir()
-    with sqlite3.connect(place / "future" / "threadwise.sqlite3") as database:
-        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        database.execute("INSERT INTO alembic_version VALUES ('9999')")
-    database.close()
+    future = Database(url_of(place / "future"))
+    future.migrate()
+    with future.write() as session:
+        session.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    future.close()
     return place
 
 
@@ -315,13 +312,22 @@ REFUSED: dict[str, tuple[int, str, tuple[str, ...], dict[str, str]]] = {
 }
 
 
+A_SERVER_NEEDS_NO_FOLDER = {
+    "a data folder that is a file": (1, "file_system"),
+    "a data folder that cannot be made": (1, "file_system"),
+}
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_done_ends_in_an_exit_code_and_one_object(broken: Path, tmp_path: Path, case: str) -> None:
     status, code, arguments, environment = REFUSED[case]
+    if current_mode() == "server":
+        status, code = A_SERVER_NEEDS_NO_FOLDER.get(case, (status, code))
     (broken / "x.md").write_text("# Leave\n")
     places = {name.name: str(name) for name in broken.iterdir()}
     placed = [places.get(argument, argument.replace("file/", f"{broken}/file/")) for argument in arguments]
-    done = run(*placed, "--json", data=tmp_path / "data", **environment)
+    folder = Path(placed[-1]) if placed[-2:-1] == ["--data-dir"] else tmp_path / "data"
+    done = run(*placed, "--json", data=tmp_path / "data", **database_variables(folder) | environment)
     assert not done.traceback, done.err
     assert done.status == status, done.err
     error = done.json["error"]
@@ -361,26 +367,3 @@ def test_a_set_is_evaluated_from_the_command_line(tmp_path: Path) -> None:
     assert done.status == 0
     assert (done.json["ndcg@10"], done.json["mrr@10"], done.json["documents"]) == (1.0, 1.0, 1)
     assert not (tmp_path / "own").exists()
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_names_every_option_of_a_command(name: str, tmp_path: Path) -> None:
-    done = run(name, "--help", data=tmp_path / "data")
-    assert (done.status, done.err) == (0, "")
-    assert not [option for option in COMMANDS[name] if option not in done.out]
-
-
-def test_help_names_every_command_and_loads_nothing_heavy(tmp_path: Path) -> None:
-    done = run("--help", data=tmp_path / "data", python=("-X", "importtime"))
-    assert done.status == 0
-    assert not [name for name in COMMANDS if name not in done.out]
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
-    assert "typer" in loaded
-    assert not loaded & HEAVY
-    assert not (tmp_path / "data").exists()
-
-
-def test_no_command_at_all_shows_the_help(tmp_path: Path) -> None:
-    done = run(data=tmp_path)
-    assert done.status == 2
-    assert "Usage:" in done.out + done.err

@@ -15,6 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.databases import variables_of
+from tests.support.doorbell import broker, queue_variables
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo"
 QUESTION = "What do I get per mile when I use my own car?"
@@ -39,12 +42,12 @@ class Done:
         return json.loads(self.out)
 
 
-def start(*arguments: str | Path, data: Path) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, data: Path, **variables: str) -> subprocess.Popen[str]:
     """A command over a data folder, running."""
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | WORDS | {"THREADWISE_DATA_DIR": str(data)},
+        env=os.environ | WORDS | variables_of(data) | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,17 +83,18 @@ class Service:
 @contextmanager
 def running(data: Path) -> Iterator[Service]:
     """A service on this folder; it is stopped with Ctrl-C if it still runs then."""
-    process = start("up", "--port", "0", "--json", data=data)
-    assert process.stdout
-    line = process.stdout.readline()
-    if not line:
-        pytest.fail("".join(process.communicate()))
-    try:
-        yield Service(data, process, json.loads(line))
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+    with broker() as doorbell:
+        process = start("up", "--port", "0", "--json", data=data, **queue_variables(doorbell))
+        assert process.stdout
+        line = process.stdout.readline()
+        if not line:
+            pytest.fail("".join(process.communicate()))
+        try:
+            yield Service(data, process, json.loads(line))
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -117,7 +117,7 @@ def test_an_ingestion_that_is_killed_again_and_again_gets_done(
 def test_two_processes_search_while_one_ingests(archive: Path, tmp_path: Path) -> None:
     finished(command(tmp_path, "ingest", str(ROOT / "demo" / "handbook"), "--source", "handbook"))
     stop = tmp_path / "stop"
-    readers = [python(SEARCHING, str(tmp_path), str(stop)) for _ in range(2)]
+    readers = [python(SEARCHING, tmp_path, str(stop)) for _ in range(2)]
     for reader in readers:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "ready\n", "it has answered its first question"

@@ -18,8 +18,11 @@ from api.background import LONGEST_SOCKET_PATH, answers, background_children, do
 from api.endpoint import find
 from api.occupancy import Address, AlreadyRunningError, occupied, publish
 from api.supervisor import ChildEvent, ChildFailedError, ChildSpec, Patience, Supervisor
-from tests.support.doorbell import eventually
+from tests.support.databases import Mode, variables_of
+from tests.support.doorbell import Doorbell, broker, eventually, queue_variables
 from tests.support.processes import ROOT
+
+pytestmark = pytest.mark.no_database
 
 HASTY = Patience(first_restart=0.05, longest_restart=0.4, settled=30, ready=10, failures_before_ready=3, stop=0.5)
 
@@ -245,15 +248,23 @@ def test_the_doorbell_listens_in_any_data_folder_and_leaves_nothing(tmp_path: Pa
     assert not list(data.glob("doorbell*"))
 
 
-def test_a_whole_background_comes_back_after_every_part_was_killed(begin: Begin, tmp_path: Path) -> None:
+def test_a_whole_background_comes_back_after_every_part_was_killed(
+    begin: Begin, tmp_path: Path, run_mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    with doorbell_socket(data) as path:
-        up = begin(*background_children(data, path), patience=Patience(stop=20))
+    with broker() as doorbell, doorbell_socket(data) as path:
+        for name, value in (variables_of(data) | queue_variables(doorbell)).items():
+            monkeypatch.setenv(name, value)
+        up = begin(*background_children(data, None if doorbell else path), patience=Patience(stop=20))
         assert up.is_up.wait(20)
         worker_log = up.logs / "worker.log"
         eventually(lambda: "worker_ready" in worker_log.read_text())
+        assert bool(up.said("doorbell", "ready")) == (run_mode == "embedded")
         for name in ("doorbell", "worker", "clock"):
+            if name == "doorbell" and doorbell:
+                outlives_its_doorbell(doorbell, worker_log)
+                continue
             os.kill(up.said(name, "started")[-1].pid, signal.SIGKILL)
             eventually(partial(_is_back, up, name))
         eventually(lambda: worker_log.read_text().count("worker_ready") >= 2)
@@ -261,6 +272,14 @@ def test_a_whole_background_comes_back_after_every_part_was_killed(begin: Begin,
         up.stop()
         print(f"stopped in {time.monotonic() - started:.1f} s")
         assert [up.said(name, "killed") for name in ("doorbell", "worker", "clock")] == [[], [], []]
+
+
+def outlives_its_doorbell(doorbell: Doorbell, worker_log: Path) -> None:
+    """A doorbell that is not the service's own is away until somebody starts it again; the worker waits for it."""
+    doorbell.kill()
+    eventually(lambda: "Cannot connect" in worker_log.read_text())
+    doorbell.start()
+    eventually(lambda: bool(doorbell.client.client_list()))
 
 
 def _is_back(up: Up, name: str) -> bool:

@@ -37,7 +37,7 @@ words.WordIndex(Path(folder), 1).feed(database)
 @pytest.mark.parametrize("fed_before", [True, False])
 @pytest.mark.parametrize("point", ["writing", "after the commit"])
 def test_a_feeder_killed_anywhere_loses_and_doubles_nothing(tmp_path: Path, point: str, *, fed_before: bool) -> None:
-    database = rows.create(str(tmp_path / "catalogue.sqlite3"))
+    database = rows.create(tmp_path)
     generation = rows.start_generation(database, SPACE)
     index = WordIndex(tmp_path / "words", generation)
     if fed_before:

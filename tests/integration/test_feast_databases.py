@@ -9,6 +9,7 @@ import pytest
 from core.catalog import features as catalog
 from core.catalog.feeds import live_generation
 from core.database import Database
+from core.settings import sqlite_url
 from tests.support import catalog_rows as rows
 from tests.support.feature_store import NOW, QUESTION, Installation, install, question_vector, sample
 
@@ -19,11 +20,13 @@ def pair(database: Database, tmp_path: Path) -> Iterator[tuple[Installation, Ins
     folders = [tmp_path / "tested", tmp_path / "reference"]
     for folder in folders:
         folder.mkdir()
-    both = install(folders[0], sample(24), database), install(folders[1], sample(24))
+    reference = Database(sqlite_url(folders[1] / "threadwise.sqlite3"))
+    reference.migrate()
+    both = install(folders[0], sample(24), database), install(folders[1], sample(24), reference)
     yield both
     for each in both:
         each.store.close()
-    both[1].database.close()
+    reference.close()
 
 
 def agree(pair: tuple[Installation, Installation]) -> list[str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from core.catalog.sequence import record_changes, take
 from core.catalog.upsert import insert_missing, upsert
 from core.database import Database, Session
 from core.words import OPEN_FROM, OPEN_TO, Space, digest_of
+from tests.support.databases import url_of
 
 RUN = "0" * 32
 
@@ -48,10 +50,11 @@ def space_of(dimension: int, model: str = "toy") -> Space:
     return Space(model=model, revision="1", runtime="none", dimension=dimension, max_tokens=256)
 
 
-def create(path: str) -> Database:
-    """An empty catalogue in a SQLite file."""
-    database = Database(f"sqlite:///{path}")
-    t.metadata.create_all(database.engine)
+def create(folder: Path) -> Database:
+    """The empty catalogue of this data folder."""
+    database = Database(url_of(folder))
+    if database.is_sqlite:  # quicker than its migrations; a server's database has been copied with all its tables
+        t.metadata.create_all(database.engine)
     return database
 
 

@@ -69,8 +69,8 @@ def _signals(number: int) -> dict[str, int]:
 
 
 def install(folder: Path, written: tuple[rows.Row, ...], database: Database | None = None) -> Installation:
-    """Into an empty folder, over an empty migrated catalogue or a SQLite file of its own."""
-    database = database or rows.create(str(folder / "threadwise.sqlite3"))
+    """Into an empty folder, over an empty migrated catalogue, by default that of the folder."""
+    database = database or rows.create(folder)
     space = rows.space_of(DIMENSION)
     generation = rows.start_generation(database, space)
     rows.write(database, generation, space, written)

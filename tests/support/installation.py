@@ -56,7 +56,10 @@ def installation(
     folder: Path, database_url: str = "", before: Callable[[str], None] = lambda _text: None, **ingest: float
 ) -> tuple[Threadwise, WatchedEmbedder]:
     """An installation whose embedder is watched."""
-    settings = Settings(data_dir=folder, database_url=database_url, ingest=IngestSettings.model_validate(ingest))
+    sections = IngestSettings.model_validate(ingest)
+    settings = Settings(data_dir=folder, ingest=sections)
+    if database_url:
+        settings = Settings(data_dir=folder, database_url=database_url, ingest=sections)
     threadwise = Threadwise(settings)
     watched = WatchedEmbedder(threadwise.embedder, before)
     threadwise.embedder = watched

@@ -9,17 +9,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.databases import variables_of
+
 ROOT = Path(__file__).parents[2]
 
 
 def command(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start `threadwise ARGUMENTS --json` on a data folder, in a process group of its own."""
-    return _start(["-m", "api.cli", *arguments, "--json"], {"THREADWISE_DATA_DIR": str(data_dir)})
+    return _start(["-m", "api.cli", *arguments, "--json"], variables_of(data_dir))
 
 
-def python(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a program that is given as text."""
-    return _start(["-c", program, *arguments], {})
+def python(program: str, data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a program that is given as text on a data folder, which is its first argument."""
+    return _start(["-c", program, str(data_dir), *arguments], variables_of(data_dir))
 
 
 def _start(arguments: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from api.rest.app import create_app
 from api.rest.service import Service
 from core.catalog.keys import Scope
+from tests.support.databases import variables_of
 from threadwise.runtime import Threadwise
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +97,7 @@ class Process:
 @contextmanager
 def running(data_dir: Path, log: Path, variables: Mapping[str, str]) -> Iterator[Process]:
     """`api.server` on a data folder, with these settings."""
-    environment = {"THREADWISE_DATA_DIR": str(data_dir), "THREADWISE_API__PORT": "0", "PYTHONPATH": str(ROOT)}
+    environment = variables_of(data_dir) | {"THREADWISE_API__PORT": "0", "PYTHONPATH": str(ROOT)}
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "api.server"],

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -14,7 +14,8 @@ from typing import Final, Literal
 import httpx
 
 from api.endpoint import Endpoint, find
-from tests.support.doorbell import eventually
+from tests.support.databases import variables_of
+from tests.support.doorbell import Doorbell, broker, eventually, queue_variables
 from tests.support.processes import ROOT
 
 Part = Literal["api", "doorbell", "worker", "clock", "pool child"]
@@ -29,6 +30,8 @@ COMMANDS: Final[Mapping[Part, str]] = {
 READY_SECONDS = 60.0
 STOP_SECONDS = 60.0
 GONE_SECONDS = 15.0
+ABSENCE_SECONDS = 0.5
+"""How long a doorbell that is not the service's own stays away when it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,19 @@ def _looked_up(pid: int) -> Process | None:
 
 
 class WholeService:
-    """`threadwise up` on a data folder, and every process that was seen below it. What it says is in `log`."""
+    """`threadwise up` on a data folder, and every process that was seen below it. What it says is in `log`.
 
-    def __init__(self, folder: Path, variables: Mapping[str, object]) -> None:
+    In the server mode it rings at a doorbell that is not its own and that outlives it.
+    """
+
+    _doorbell: Doorbell | None = None
+
+    def __init__(self, folder: Path, variables: Mapping[str, object], doorbell: Doorbell | None) -> None:
         self.folder = folder
+        self._doorbell = doorbell
         self.log = folder.parent / f"up-{time.monotonic_ns()}.log"
-        given = {"THREADWISE_DATA_DIR": str(folder)} | {
-            f"THREADWISE_{name}": str(value) for name, value in variables.items()
-        }
+        given = {f"THREADWISE_{name}": str(value) for name, value in variables.items()}
+        given |= variables_of(folder) | queue_variables(doorbell)
         # Where it is set, every start would compile every module again.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with self.log.open("w") as log:
@@ -105,6 +113,8 @@ class WholeService:
 
     def part(self, name: Part) -> Process | None:
         """The process that is this part now, or None while there is none."""
+        if name == "doorbell" and self._doorbell is not None:
+            return _looked_up(self._doorbell.pid)
         family = self.family()
         parents = {self.process.pid}
         if name == "pool child":
@@ -116,6 +126,10 @@ class WholeService:
         found = self.part(name)
         if found is None:
             return False
+        if name == "doorbell" and self._doorbell is not None:
+            self._doorbell.kill()
+            self._doorbell.start_after(ABSENCE_SECONDS)
+            return True
         with suppress(ProcessLookupError):
             os.kill(found.pid, signal.SIGKILL)
             return True
@@ -187,14 +201,11 @@ Start = Callable[[Path], WholeService]
 @contextmanager
 def whole_services(**variables: object) -> Iterator[Start]:
     """A way to start services with these settings (without their prefix); none of them outlives the `with`."""
-    started: list[WholeService] = []
+    with broker() as doorbell, ExitStack() as started:
 
-    def start(folder: Path) -> WholeService:
-        started.append(WholeService(folder, variables))
-        return started[-1]
+        def start(folder: Path) -> WholeService:
+            service = WholeService(folder, variables, doorbell)
+            started.callback(service.close)
+            return service
 
-    try:
         yield start
-    finally:
-        for service in started:
-            service.close()

@@ -19,6 +19,7 @@ import pytest
 from api.errors import BAD_USE
 from api.server import listening
 from core.settings import ApiSettings, Settings
+from tests.support.databases import variables_of
 from tests.support.installation import write_pages
 from tests.support.rest import ROOT, Headers, Process, events_of, new_key, running
 from threadwise.runtime import Threadwise
@@ -214,6 +215,7 @@ def test_a_service_without_a_model_answers_with_quotes_and_keeps_them_out_of_its
     assert "gadget03q" not in process.log.read_text()
 
 
+@pytest.mark.no_database
 def test_small_answers_leave_at_once() -> None:
     with listening(ApiSettings(port=0)) as bound:
         assert bound.proto == socket.IPPROTO_TCP  # what asyncio looks at before it switches Nagle's algorithm off
@@ -225,7 +227,7 @@ def test_a_port_that_is_taken_is_named(home: Home) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "api.server"],
             cwd=ROOT,
-            env={"THREADWISE_DATA_DIR": str(home.data), "THREADWISE_API__PORT": str(port), "PATH": ""},
+            env=variables_of(home.data) | {"THREADWISE_API__PORT": str(port), "PATH": ""},
             capture_output=True,
             text=True,
             check=False,

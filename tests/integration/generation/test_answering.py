@@ -196,6 +196,7 @@ def test_whatever_a_models_engine_throws_the_quotes_stand(opened: Opened) -> Non
     assert (answer.status, answer.note) == ("quoted", "language_model_failed")
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     "bad",
     [{"candidates": 0}, {"max_tokens": 0}, {"top_k": 0}, {"deadline_seconds": 0.0}, {"deadline_seconds": math.nan}],
@@ -300,8 +301,9 @@ def test_a_question_that_is_too_long_is_refused_before_anything_is_read(opened: 
 
 
 def test_an_empty_catalogue_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NothingIngestedError):
-        Asked(tmp_path, None).events(LEAVE)
+    asked = Asked(tmp_path, None)
+    with asked.threadwise, pytest.raises(NothingIngestedError):
+        asked.events(LEAVE)
 
 
 def test_neither_vectors_nor_hidden_names_leave_with_an_answer(opened: Opened) -> None:

@@ -20,6 +20,8 @@ from generation.llama import LlamaModel
 from generation.model import Delta, End, Message, Sampling
 from tests.support.language_models import ROOT, model_server, weights
 
+pytestmark = pytest.mark.no_database
+
 # ChatML's two and everything else that this vocabulary keeps for control: ids 0 to 16.
 CONTROL_IDS = set(range(17))
 SPELLINGS = [

@@ -1,6 +1,7 @@
 """Ingestion from a folder to the catalogue, on both databases, with the real embedder."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from features.errors import SpaceMismatchError
 from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError
 from ingest.locks import source_lock
 from retrieval.query import Query
+from tests.support.databases import variables_of
 from tests.support.installation import PAGES, PoisonError, installation, live_texts, write_pages
 from threadwise.runtime import Threadwise
 
@@ -234,7 +236,11 @@ def test_ingestion_imports_neither_feast_nor_torch(tmp_path: Path) -> None:
     )
     docs = write_pages(tmp_path / "docs", PAGES)
     done = subprocess.run(
-        [sys.executable, "-c", program, str(docs), str(tmp_path / "data")], check=False, capture_output=True, text=True
+        [sys.executable, "-c", program, str(docs), str(tmp_path / "data")],
+        env=os.environ | variables_of(tmp_path / "data"),
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
+from tests.support.databases import NOT_NAMED
 from threadwise.evaluation import NotAnEvaluationSetError, evaluate_set, read_set
+
+pytestmark = pytest.mark.embedded_only("a measurement makes a catalogue of its own, a SQLite file in every mode")
 
 CORPUS = {
     "bikes": ("Bike leasing", "A bike is leased for three years and paid from your gross salary."),
@@ -81,8 +84,9 @@ def test_the_figures_have_the_shape_that_tools_rely_on(kept: tuple[Path, Path, d
     assert figures["ingest_seconds"] > 0
 
 
-def test_a_measurement_leaves_the_installations_own_catalogue_alone(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", database_url=f"sqlite:///{tmp_path / 'own.sqlite3'}")
+@pytest.mark.parametrize("own", ["sqlite:///{folder}/own.sqlite3", NOT_NAMED])
+def test_a_measurement_leaves_the_installations_own_catalogue_alone(tmp_path: Path, own: str) -> None:
+    settings = Settings(data_dir=tmp_path / "data", database_url=own.format(folder=tmp_path))
     measure(write_set(tmp_path / "set"), settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
 

@@ -1,7 +1,6 @@
 """What the clock does, on both databases, with brokers that refuse, lose and repeat; and the clock as a process."""
 
 import random
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -9,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from core import clock
 from core import tables as t
 from core.catalog import queue, sources
 from core.database import Database
 from core.words import Instant
+from tests.support.databases import url_of
 from tests.support.doorbell import Doorbell, Service, eventually
 from workers.clock import BATCH, BUSY_SECONDS, forget, relay, schedule, sweep
 from workers.errors import DoorbellUnreachableError
@@ -162,7 +162,7 @@ def test_only_rings_that_left_more_than_a_day_ago_are_deleted(database: Database
 
 def test_the_clock_waits_for_its_broker_and_stops_at_once_even_while_the_catalogue_is_locked(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    database = Database(f"sqlite:///{data / 'threadwise.sqlite3'}")
+    database = Database(url_of(data))
     database.migrate()
     submit(database, source(database), 3)
     doorbell = Doorbell()
@@ -173,12 +173,12 @@ def test_the_clock_waits_for_its_broker_and_stops_at_once_even_while_the_catalog
         eventually(lambda: all(sent for _, sent in outbox(database)))
         assert doorbell.bell().waiting() == 3
         assert service.text.count('"duty_waits"') <= 2, "an outage is told once by each duty"
-        other = sqlite3.connect(data / "threadwise.sqlite3", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        quieten_at = time.monotonic() + 0.5
-        eventually(lambda: time.monotonic() > quieten_at)
-        assert service.terminate() < 1.5
-        other.close()
+        with database.write() as session:
+            if not database.is_sqlite:  # there it is locked by now
+                session.execute(text("LOCK TABLE run, outbox, source"))
+            quieten_at = time.monotonic() + 0.5
+            eventually(lambda: time.monotonic() > quieten_at)
+            assert service.terminate() < 1.5
     finally:
         service.close()
         doorbell.close()

@@ -1,7 +1,6 @@
 """Where a service listens, and the key that it gives to the commands of its machine."""
 
 import socket
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from api.serving import Place, free_place, is_ready
 from core import clock
 from core.catalog import keys
 from core.database import Database
-from core.settings import sqlite_url
 
 
 @pytest.mark.parametrize(
@@ -45,13 +43,6 @@ def test_a_host_that_is_none_is_refused() -> None:
         free_place("192.0.2.1", 0)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    made = Database(sqlite_url(tmp_path / "catalogue"))
-    made.migrate()
-    return made
-
-
 def test_a_new_local_key_ends_the_one_before_it_and_no_other(database: Database) -> None:
     with database.write() as session:
         _, other = keys.create(session, name="local", scopes=("ask",), principals=("everyone",), now=clock.now())
@@ -62,4 +53,3 @@ def test_a_new_local_key_ends_the_one_before_it_and_no_other(database: Database)
     assert alive == [True, False, True]
     assert key is not None
     assert (set(key.scopes), key.principals) == ({"ask", "admin", "local"}, ("everyone",))
-    database.close()

@@ -31,7 +31,7 @@ class Catalogue:
     """A small catalogue with one live generation and a table over it."""
 
     def __init__(self, folder: Path, space: Space = SPACE) -> None:
-        self.database = rows.create(str(folder / "catalogue.sqlite3"))
+        self.database = rows.create(folder)
         self.space = space
         self.generation = rows.start_generation(self.database, space)
 
@@ -325,6 +325,7 @@ def test_no_search_sees_half_of_a_commit(catalogue: Catalogue) -> None:
     assert [future.result() for future in watching] == [{0.0}] * 3
 
 
+@pytest.mark.no_database
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(-1, 50)), max_size=40))
 def test_slots_answer_like_a_dictionary_and_leave_older_ones_alone(steps: list[tuple[str, int]]) -> None:

@@ -24,7 +24,7 @@ class Catalogue:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "words"
-        self.database = rows.create(str(folder / "catalogue.sqlite3"))
+        self.database = rows.create(folder)
         self.generation = rows.start_generation(self.database, SPACE)
         self.index = WordIndex(self.folder, self.generation)
 
@@ -191,6 +191,7 @@ def cut_meta(folder: Path) -> None:
 
 def cut_segments(folder: Path) -> None:
     for file in folder.glob("*/*.term"):
+        file.unlink()  # a process that still has it open must not lose the ground under it
         file.write_bytes(b"")
 
 

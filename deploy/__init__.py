@@ -1,0 +1,1 @@
+"""Running Threadwise in server mode: every part as a process of this machine, or as containers."""

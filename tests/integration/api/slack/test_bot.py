@@ -1,0 +1,404 @@
+"""What people in Slack see: every way to ask, who reads along, and each thing that can go wrong at Slack."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.installation import write_pages
+from tests.support.slack_company import (
+    ADA,
+    BEN,
+    BOARD,
+    GENERAL,
+    GUEST,
+    OUTSIDER,
+    PEOPLE,
+    Bot,
+    buttons,
+    fill,
+    populate,
+    running_bot,
+    says,
+    settings_for,
+)
+from tests.support.slack_server import SlackServer
+from tests.support.slack_workspace import Message
+from threadwise.runtime import Threadwise
+
+LEAVE = "How many days of leave can be carried over?"
+BUDGET = "How much is the ferry budget for the summer trip?"
+SEVERANCE = "How many weeks is the severance package for the Leeds team?"
+MERGER = "When does the merger with Harbour Foods close?"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, SlackServer]]:
+    """An installation that has read everything, and a Slack whose address it knows."""
+    folder = tmp_path_factory.mktemp("company")
+    with SlackServer() as slack:
+        populate(slack)
+        with Threadwise(settings_for(slack, folder / "data")) as threadwise:
+            fill(threadwise, folder)
+        yield folder / "data", slack
+
+
+@pytest.fixture(scope="module")
+def shared_bot(filled: tuple[Path, SlackServer]) -> Iterator[Bot]:
+    folder, slack = filled
+    with Threadwise(settings_for(slack, folder)) as threadwise, running_bot(threadwise, slack) as bot:
+        yield bot
+
+
+@pytest.fixture
+def bot(shared_bot: Bot) -> Iterator[Bot]:
+    """A bot with nothing open, in a Slack as it was, with nothing said."""
+    slack = shared_bot.slack
+    slack.mend()
+    with slack.lock:
+        slack.users.clear()
+        slack.conversations.clear()
+        slack.calls.clear()
+        slack.add_user(slack.bot_user, "threadwise", is_bot=True)
+        populate(slack)
+    assert shared_bot.send(slack.events.user_change(ADA)) == 200
+    yield shared_bot
+    slack.mend()
+    shared_bot.settled()
+
+
+def is_declined(message: Message) -> bool:
+    return says(message, "Nothing found")
+
+
+def posts(bot: Bot, channel: str) -> list[Message]:
+    bot.settled()
+    return bot.slack.posted_by_bot(channel)
+
+
+class TestAsking:
+    def test_a_mention_is_answered_in_its_thread_with_quote_and_source(self, bot: Bot) -> None:
+        ts = bot.mention(GENERAL, ADA, LEAVE).event["ts"]
+        reply = bot.reply(GENERAL)
+        assert reply.thread_ts == ts
+        assert says(reply, "Up to five days of leave can be carried over", "Leave", "leave.md")
+        assert [button["action_id"] for button in buttons(reply)] == ["helpful", "unhelpful"]
+
+    def test_a_slack_source_is_linked_to_where_it_was_said(self, bot: Bot) -> None:
+        bot.direct(ADA, BUDGET)
+        reply = bot.reply(bot.slack.direct(ADA))
+        assert says(reply, "480 euros")
+
+    def test_a_direct_message_is_answered_with_the_rights_of_its_writer(self, bot: Bot) -> None:
+        bot.direct(ADA, MERGER)
+        assert says(bot.reply(bot.slack.direct(ADA)), "second of November")
+        bot.direct(BEN, MERGER)
+        assert not says(bot.reply(bot.slack.direct(BEN)), "November")
+
+    def test_a_follow_up_in_the_thread_is_understood_with_what_came_before(self, bot: Bot) -> None:
+        ts = bot.mention(GENERAL, ADA, "How many days of leave do I have each year?").event["ts"]
+        bot.reply(GENERAL)
+        bot.mention(GENERAL, ADA, "And how many can be carried over?", thread_ts=ts)
+        reply = bot.reply(GENERAL, 2)
+        assert reply.thread_ts == ts
+        assert says(reply, "five days")
+
+    def test_a_question_that_was_deleted_is_not_repeated_by_a_follow_up(self, bot: Bot) -> None:
+        ts = bot.mention(GENERAL, ADA, "How many days of leave does Dora Quill have, who will go?").event["ts"]
+        bot.reply(GENERAL)
+        bot.slack.delete_message(GENERAL, ts)
+        bot.mention(GENERAL, BEN, "And how many can be carried over?", thread_ts=ts)
+        bot.settled()
+        assert not says(bot.slack.posted_by_bot(GENERAL)[-1], "Dora Quill")
+
+    def test_a_question_that_is_too_long_is_refused_with_the_limit(self, bot: Bot) -> None:
+        bot.direct(ADA, "word " * 1500)
+        assert says(bot.reply(bot.slack.direct(ADA)), "At most 2000 are read")
+
+    def test_a_command_is_answered_for_its_asker_alone_in_place_of_the_first_line(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, MERGER)
+        reply = bot.shown(GENERAL, ADA)
+        bot.settled()
+        assert says(reply, "second of November")
+        assert len(bot.slack.shown_to(GENERAL, ADA)) == 1
+        assert posts(bot, GENERAL) == []
+
+    def test_nothing_asked_is_answered_with_how_to_ask(self, bot: Bot) -> None:
+        bot.mention(GENERAL, ADA, "")
+        assert says(bot.reply(GENERAL), "Ask me a whole question")
+
+    def test_what_nothing_answers_is_declined_and_names_whom_to_ask(self, bot: Bot) -> None:
+        bot.mention(GENERAL, ADA, "What colour is the moon of Jupiter called Io?")
+        reply = bot.reply(GENERAL)
+        assert is_declined(reply)
+        assert says(reply, "#people-help")
+
+    def test_no_call_lets_slack_unfold_links_or_read_names(self, bot: Bot) -> None:
+        bot.mention(GENERAL, ADA, LEAVE)
+        bot.command(GENERAL, ADA, LEAVE)
+        bot.settled()
+        written = [*bot.slack.calls_of("chat.postMessage"), *bot.slack.calls_of("response_url")]
+        assert len(written) == 2
+        for call in written:
+            assert str(call.arguments["unfurl_links"]).lower() == "false"
+            assert str(call.arguments["unfurl_media"]).lower() == "false"
+        assert not bot.slack.calls_of("chat.update")
+
+    def test_bots_and_edits_are_not_answered(self, bot: Bot) -> None:
+        ts = bot.slack.say(GENERAL, ADA, "hello")
+        bot.tell(bot.slack.events.bot_message(bot.slack.direct(ADA), LEAVE))
+        bot.tell(bot.slack.events.message_changed(GENERAL, ts, LEAVE))
+        bot.settled()
+        assert posts(bot, GENERAL) == []
+        assert bot.slack.posted_by_bot(bot.slack.direct(ADA)) == []
+
+    def test_a_question_that_is_deleted_before_its_answer_gets_none(self, bot: Bot) -> None:
+        hold = bot.slack.hold("conversations.members")
+        ts = bot.mention(GENERAL, ADA, LEAVE).event["ts"]
+        hold.wait_until_reached()
+        bot.tell(bot.slack.events.message_deleted(GENERAL, ts))
+        hold.release()
+        assert posts(bot, GENERAL) == []
+
+
+class TestRights:
+    def test_in_a_channel_nothing_is_said_from_a_private_one_though_the_asker_may_read_it(self, bot: Bot) -> None:
+        bot.mention(GENERAL, ADA, SEVERANCE)
+        assert not says(bot.reply(GENERAL), "nine weeks")
+
+    def test_in_its_own_private_channel_it_is_said(self, bot: Bot) -> None:
+        bot.mention(PEOPLE, BEN, SEVERANCE)
+        assert says(bot.reply(PEOPLE), "nine weeks")
+
+    def test_in_another_private_channel_it_is_not_even_among_the_same_people(self, bot: Bot) -> None:
+        bot.mention(BOARD, ADA, SEVERANCE)
+        assert not says(bot.reply(BOARD), "nine weeks")
+
+    def test_with_a_guest_in_the_channel_only_what_everybody_may_read_is_said(self, bot: Bot) -> None:
+        bot.slack.join(GENERAL, GUEST)
+        bot.mention(GENERAL, ADA, BUDGET)
+        assert not says(bot.reply(GENERAL), "480 euros")
+        bot.mention(GENERAL, ADA, LEAVE)
+        assert says(bot.reply(GENERAL, 2), "five days")
+
+    def test_who_left_a_private_channel_today_reads_it_no_more(self, bot: Bot) -> None:
+        bot.direct(BEN, SEVERANCE)
+        assert says(bot.reply(bot.slack.direct(BEN)), "nine weeks")
+        bot.slack.leave(PEOPLE, BEN)
+        bot.direct(BEN, SEVERANCE)
+        assert not says(bot.reply(bot.slack.direct(BEN), 2), "nine weeks")
+
+    def test_who_joined_a_private_channel_today_reads_it(self, bot: Bot) -> None:
+        bot.slack.join(BOARD, BEN)
+        bot.direct(BEN, MERGER)
+        assert says(bot.reply(bot.slack.direct(BEN)), "second of November")
+
+    def test_a_public_channel_that_was_made_private_today_is_read_by_its_members_alone(self, bot: Bot) -> None:
+        bot.slack.leave(GENERAL, BEN)
+        with bot.slack.lock:
+            bot.slack.conversations[GENERAL].kind = "private"
+        bot.tell(bot.slack.events.member_left_channel(BOARD, ADA))  # any change of a conversation
+        bot.direct(BEN, BUDGET)
+        assert not says(bot.reply(bot.slack.direct(BEN)), "480 euros")
+        bot.direct(ADA, BUDGET)
+        assert says(bot.reply(bot.slack.direct(ADA)), "480 euros")
+        bot.mention(PEOPLE, ADA, BUDGET)
+        assert not says(bot.reply(PEOPLE), "480 euros")
+
+    def test_a_guest_who_left_a_private_channel_does_not_read_it_when_it_becomes_public(self, bot: Bot) -> None:
+        with bot.slack.lock:
+            bot.slack.conversations[PEOPLE].kind = "public"
+        bot.slack.change_user(BEN, is_restricted=True)
+        bot.slack.leave(PEOPLE, BEN)
+        bot.tell(bot.slack.events.member_left_channel(BOARD, ADA))
+        bot.direct(BEN, SEVERANCE)
+        assert not says(bot.reply(bot.slack.direct(BEN)), "nine weeks")
+
+    def test_a_document_that_is_withdrawn_while_its_answer_is_made_is_not_quoted(
+        self, bot: Bot, filled: tuple[Path, SlackServer]
+    ) -> None:
+        pages = filled[0].parent / "pages"
+        bot.threadwise.ingest(write_pages(pages, {"rope.md": "# Rope\n\nThe rope is 19 metres long.\n"}), name="rope")
+        before = bot.slack.hold("conversations.members", after_effect=True)
+        bot.mention(GENERAL, ADA, "How many metres long is the rope?")
+        before.wait_until_reached()
+        after = bot.slack.hold("conversations.members", after_effect=True)
+        before.release()
+        after.wait_until_reached()
+        bot.threadwise.ingest(write_pages(pages, {}), name="rope", allow_empty=True)
+        after.release()
+        assert not says(bot.reply(GENERAL), "19 metres")
+
+    def test_where_people_from_outside_read_along_nothing_is_answered(self, bot: Bot) -> None:
+        bot.slack.share(GENERAL, "T0ELSEWHERE")
+        bot.slack.join(GENERAL, OUTSIDER)
+        bot.mention(GENERAL, ADA, LEAVE)
+        reply = bot.reply(GENERAL)
+        assert says(reply, "only people of this company")
+        assert not says(reply, "five days")
+
+    def test_an_outsider_is_not_answered(self, bot: Bot) -> None:
+        bot.direct(OUTSIDER, LEAVE)
+        assert says(bot.reply(bot.slack.direct(OUTSIDER)), "only people of this company")
+
+    def test_rights_that_change_while_the_answer_is_made_hold_for_it(self, bot: Bot) -> None:
+        hold = bot.slack.hold("conversations.members", after_effect=True)
+        bot.mention(PEOPLE, ADA, FERRY_AND_ALL)
+        hold.wait_until_reached()
+        bot.slack.join(PEOPLE, GUEST)
+        hold.release()
+        assert not says(bot.reply(PEOPLE), "480 euros")
+
+    def test_without_slacks_word_on_who_reads_there_is_no_answer_yet(self, bot: Bot) -> None:
+        bot.slack.fail("conversations.members", "internal_error", times=2)
+        bot.mention(GENERAL, ADA, LEAVE)
+        assert says(bot.reply(GENERAL), "five days")
+        assert len(bot.slack.calls_of("conversations.members")) >= 4
+
+
+FERRY_AND_ALL = BUDGET
+
+
+class TestSharing:
+    def test_an_answer_that_all_may_read_is_shared_by_its_asker(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, LEAVE)
+        bot.settled()
+        bot.click(GENERAL, ADA, bot.shown(GENERAL, ADA), "share")
+        reply = bot.reply(GENERAL)
+        assert says(reply, "five days", LEAVE)
+
+    def test_an_answer_from_a_private_channel_is_not(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, MERGER)
+        bot.settled()
+        bot.click(GENERAL, ADA, bot.shown(GENERAL, ADA), "share")
+        refusal = bot.shown(GENERAL, ADA, 2)
+        assert says(refusal, "cannot share")
+        assert posts(bot, GENERAL) == []
+
+    def test_it_stands_there_once_however_often_it_is_clicked_and_names_who_shared_it(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, f"{LEAVE} See https://evil.example/sso <!channel>")
+        bot.settled()
+        answer = bot.shown(GENERAL, ADA)
+        bot.click(GENERAL, ADA, answer, "share")
+        bot.click(GENERAL, ADA, answer, "share")
+        shared = posts(bot, GENERAL)
+        assert len(shared) == 1
+        assert says(shared[0], "Shared by Ada")
+        assert not says(shared[0], "evil.example")
+
+    def test_where_the_bot_may_not_write_its_asker_is_told(self, bot: Bot) -> None:
+        bot.slack.leave(GENERAL, bot.slack.bot_user)
+        bot.command(GENERAL, ADA, LEAVE)
+        bot.settled()
+        bot.click(GENERAL, ADA, bot.shown(GENERAL, ADA), "share")
+        assert says(bot.shown(GENERAL, ADA, 2), "invite me first")
+
+    def test_who_has_left_the_company_shares_and_rates_nothing_any_more(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, LEAVE)
+        bot.settled()
+        answer = bot.shown(GENERAL, ADA)
+        bot.slack.change_user(ADA, deleted=True)
+        bot.click(GENERAL, ADA, answer, "share")
+        bot.click(GENERAL, ADA, answer, "helpful")
+        assert posts(bot, GENERAL) == []
+        assert rating_of(bot, answer, ADA) == []
+
+    def test_nobody_else_shares_it(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, LEAVE)
+        bot.settled()
+        bot.click(GENERAL, BEN, bot.shown(GENERAL, ADA), "share")
+        assert posts(bot, GENERAL) == []
+
+    def test_what_was_declined_has_nothing_to_share(self, bot: Bot) -> None:
+        bot.command(GENERAL, ADA, "What colour is the moon of Jupiter called Io?")
+        bot.settled()
+        assert "share" not in [button["action_id"] for button in buttons(bot.shown(GENERAL, ADA))]
+
+
+class TestRating:
+    def test_a_rating_is_kept_for_its_giver_and_thanked_for_in_private(self, bot: Bot) -> None:
+        bot.mention(GENERAL, ADA, LEAVE)
+        reply = bot.reply(GENERAL)
+        bot.click(GENERAL, BEN, reply, "helpful")
+        assert says(bot.shown(GENERAL, BEN), "Thank you")
+        bot.click(GENERAL, BEN, reply, "unhelpful")
+        bot.shown(GENERAL, BEN, 2)
+        bot.settled()
+        assert rating_of(bot, reply, BEN) == [-1]
+        assert len(posts(bot, GENERAL)) == 1
+
+
+def rating_of(bot: Bot, message: Message, user: str) -> list[int]:
+    from sqlalchemy import select  # noqa: PLC0415 - looks where no door leads
+
+    from core import tables as t  # noqa: PLC0415
+
+    answer_id = buttons(message)[0]["value"]
+    who = f"{bot.slack.team}/{user}"
+    wanted = select(t.feedback.c.value).where(t.feedback.c.answer_id == answer_id, t.feedback.c.key_id == who)
+    with bot.threadwise.database.read() as session:
+        return list(session.execute(wanted).scalars())
+
+
+class TestTrouble:
+    def test_slack_asking_for_a_pause_gets_it(self, bot: Bot) -> None:
+        bot.slack.limit("chat.postMessage", retry_after=1, times=2)
+        bot.mention(GENERAL, ADA, LEAVE)
+        assert says(bot.reply(GENERAL), "five days")
+        assert len(posts(bot, GENERAL)) == 1
+
+    def test_a_call_whose_result_nobody_heard_is_not_repeated_blindly(self, bot: Bot) -> None:
+        bot.slack.drop_answer("chat.postMessage")
+        bot.mention(GENERAL, ADA, LEAVE)
+        bot.settled()
+        assert len(posts(bot, GENERAL)) == 1
+        assert len(bot.slack.calls_of("chat.postMessage")) == 1
+
+    def test_a_call_that_did_not_arrive_is_repeated(self, bot: Bot) -> None:
+        bot.slack.drop_before("chat.postMessage")
+        bot.mention(GENERAL, ADA, LEAVE)
+        bot.settled()
+        assert len(posts(bot, GENERAL)) == 1
+        assert len(bot.slack.calls_of("chat.postMessage")) == 2
+
+    @pytest.mark.parametrize("error", ["internal_error", 500, 503])
+    def test_slack_failing_is_waited_out(self, bot: Bot, error: str | int) -> None:
+        bot.slack.fail("chat.postMessage", error, times=1)
+        bot.mention(GENERAL, ADA, LEAVE)
+        bot.settled()
+        assert len(posts(bot, GENERAL)) == 1
+
+    def test_blocks_that_slack_refuses_are_replaced_by_plain_text(self, bot: Bot) -> None:
+        bot.slack.fail("chat.postMessage", "invalid_blocks", times=1)
+        bot.mention(GENERAL, ADA, LEAVE)
+        reply = bot.reply(GENERAL)
+        assert reply.blocks == []
+        assert says(reply, "five days")
+
+    def test_blocks_that_slack_refuses_for_a_command_are_replaced_too(self, bot: Bot) -> None:
+        bot.slack.fail("response_url", "invalid_blocks", times=1)
+        bot.command(GENERAL, ADA, LEAVE)
+        bot.settled()
+        assert says(bot.slack.shown_to(GENERAL, ADA)[-1], "five days")
+
+    def test_a_channel_that_is_gone_ends_the_question(self, bot: Bot) -> None:
+        hold = bot.slack.hold("chat.postMessage")
+        bot.mention(GENERAL, ADA, LEAVE)
+        hold.wait_until_reached()
+        bot.slack.archive(GENERAL)
+        hold.release()
+        bot.settled()
+        assert bot.slack.posted_by_bot(GENERAL) == []
+
+    def test_the_same_event_many_times_has_one_reply(self, bot: Bot) -> None:
+        envelope = bot.mention(GENERAL, ADA, LEAVE)
+        for _ in range(3):
+            assert bot.send(envelope) in (200, 401)  # 401: the very same request of the same second
+        assert len(posts(bot, GENERAL)) == 1
+
+    def test_two_events_about_one_message_have_one_reply(self, bot: Bot) -> None:
+        channel = bot.slack.direct(ADA)
+        ts = bot.slack.say(channel, ADA, LEAVE)
+        bot.tell(bot.slack.events.message(channel, ADA, LEAVE, ts=ts))
+        bot.tell(bot.slack.events.app_mention(channel, ADA, LEAVE, ts=ts))
+        assert len(posts(bot, channel)) == 1
