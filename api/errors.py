@@ -19,6 +19,7 @@ _INTERNAL: Final = 500
 _EXITS: Final[Mapping[int, tuple[str, ...]]] = {
     FAILED: (
         "already_running",
+        "answer_hung",
         "blob_damaged",
         "body_timeout",
         "body_too_large",
@@ -201,6 +202,7 @@ _HTTP: Final[Mapping[tuple[int, str], tuple[str, ...]]] = {
     ),
     (502, "Bad gateway"): ("language_model_refused", "service_refused", "slack_access", "slack_refused"),
     (503, "Not available"): (
+        "answer_hung",
         "database_unavailable",
         "doorbell_unreachable",
         "interrupted",

@@ -1,6 +1,7 @@
 """Questions that came from outside: kept before anybody is told so, answered once, whoever dies in between."""
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ from core.words import Instant
 
 log = structlog.get_logger(__name__)
 
-MOST_RENEWALS = 90
-"""Thirds of a lease that work on one entry may take; then whoever hangs loses it."""
+LONGEST_SECONDS = 900.0
+"""That work on one entry may take at least; then whoever hangs loses it."""
 
 KEPT_SECONDS = 30 * 86_400.0
 """Settled entries stay so long: an event that comes again is known, and a thread can be taken up again."""
@@ -102,9 +103,8 @@ class Inbox:
             return inbox.forget(session, KEPT_SECONDS)
 
     def _keep(self, entry: Entry, done: threading.Event) -> None:
-        for _ in range(MOST_RENEWALS):
-            if done.wait(self.lease_seconds / 3):
-                return
+        ends = time.monotonic() + max(LONGEST_SECONDS, 30 * self.lease_seconds)
+        while not done.wait(self.lease_seconds / 3) and time.monotonic() < ends:
             try:
                 with self.database.write() as session:
                     if not inbox.renew(session, entry.id, entry.token, self.lease_seconds):

@@ -36,6 +36,13 @@ class UnknownHostError(ThreadwiseError):
     code = "unknown_host"
 
 
+class AnswerHungError(ThreadwiseError):
+    """An answer went on beyond every limit it has, and was given up."""
+
+    code = "answer_hung"
+    retryable = True
+
+
 class SlackOffError(ThreadwiseError):
     """There is no bot here."""
 

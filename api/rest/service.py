@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from api.rest.asks import Asks
-from api.rest.errors import LaterError, ShuttingDownError
+from api.rest.errors import AnswerHungError, ShuttingDownError
 from api.rest.gate import Caller
 from api.rest.listeners import Listeners
 from api.rest.metrics import Metrics
@@ -100,7 +100,7 @@ class Service:
             return future.result(asked.queue_seconds + asked.deadline_seconds + HUNG_SECONDS)
         except TimeoutError:
             future.cancel()
-            raise LaterError("The answer did not come to an end.", seconds=HUNG_SECONDS) from None
+            raise AnswerHungError("The answer did not come to an end.", hint="Ask again.") from None
 
     async def _whole(self, request: AskRequest) -> Answer:
         asked = await self.asks.begin(request)

@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 import structlog
@@ -115,16 +116,16 @@ class SlackBot:
             try:
                 self._identity = self.web.identity()
                 log.info("slack_bot_ready", team=self._identity.team)
-            except ThreadwiseError as error:
-                log.warning("slack_not_reached", code=error.code)
+            except Exception as error:  # noqa: BLE001 - noted; whatever it is, the bot is nobody until Slack says who
+                _note("slack_not_reached", error)
                 self._stopped.wait(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
 
     def _forget(self) -> None:
         try:
             self.threadwise.inbox.forget()
-        except ThreadwiseError as error:
-            log.warning("inbox_not_tidied", code=error.code)
+        except Exception as error:  # noqa: BLE001 - noted; it is tried again in an hour
+            _note("inbox_not_tidied", error)
 
     def _withdraw(self, message: str) -> None:
         self.threadwise.inbox.withdraw(message)
@@ -134,6 +135,12 @@ class SlackBot:
             self.directory.learn(subject)
         else:
             self.directory.forget_conversations()
+
+
+def _note(what: str, error: Exception) -> None:
+    code = error.code if isinstance(error, ThreadwiseError) else "unexpected"
+    with suppress(OSError, ValueError):  # of a log that nobody can write
+        log.warning(what, code=code, error=type(error).__name__)
 
 
 def _first_reply() -> Mapping[str, Any]:

@@ -187,8 +187,9 @@ class _Remembered(Generic[T]):
             return value
 
     def last(self) -> T | None:
-        """What was said last, however long ago."""
-        return None if self._held is None else self._held[0]
+        """What was said last, unless it is to be forgotten."""
+        held = self._held
+        return held[0] if held is not None and held[2] is self._epoch else None
 
     def forget(self) -> None:
         """Ask again next time."""

@@ -141,8 +141,19 @@ class Replies:
             answer = self.ask(AskRequest(question=text, reader=readers.reader, key_id=asker))
             before, readers = readers, self._readers(question)
             if readers == before and self._may_be_said(answer, readers.reader):
+                self._check_stands(question)
                 return answer, readers
         raise RightsChangedError("What may be said changed while the answer was made.", hint="It is tried again.")
+
+    def _check_stands(self, question: Question) -> None:
+        """Raise `SlackRefusedError` if the question was deleted: Slack says so only of direct messages.
+
+        A reply to a message that is gone would stand in the channel for all.
+        """
+        if question.where == "channel":
+            thread = question.thread or question.ts
+            if question.ts not in self.directory.said_in(question.channel, thread):
+                raise SlackRefusedError.of("message_not_found")
 
     def _may_be_said(self, answer: Answer, reader: Reader) -> bool:
         """Whether everything that it quotes and names may still be read: a document may be gone by now."""

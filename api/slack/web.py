@@ -14,6 +14,7 @@ from urllib.request import Request
 from slack_sdk import WebClient
 
 from api.slack.errors import SlackAccessError, SlackRefusedError, SlackUnreachableError
+from api.slack.payloads import READ
 from api.slack.shapes import (
     Conversation,
     IdentityShape,
@@ -150,14 +151,15 @@ class SlackWeb:
         return Places(private=private, public=frozenset(place.id for place in places) - private)
 
     def said_in(self, channel: str, thread: str) -> dict[str, str]:
-        """What stands in a thread now: text by timestamp. Empty where the thread was deleted."""
+        """What people have written in a thread and not deleted: text by timestamp."""
         try:
             found = list(self._messages(channel, thread, 0.0))
         except SlackRefusedError as error:
             if error.reason != "thread_not_found":
                 raise
             return {}
-        return {str(message.get("ts")): str(message.get("text", "")) for message in found}
+        # A deleted message with replies leaves a stone with a text of Slack's own.
+        return {str(one.get("ts")): str(one.get("text", "")) for one in found if one.get("subtype") in READ}
 
     def _messages(self, channel: str, thread: str, since: float) -> Iterator[dict[str, Any]]:
         if thread:

@@ -21,7 +21,18 @@ PAUSE_SECONDS: Final = 30  # where Slack asks for a pause and does not say how l
 
 _WORD: Final = re.compile(r"[a-z0-9_]{1,64}")
 _SCOPES: Final = re.compile(r"[a-z0-9_.:,]{1,200}")
-_PASSING: Final = frozenset({"fatal_error", "internal_error", "service_unavailable", "team_added_to_org"})
+_PASSING: Final = frozenset(
+    {
+        "external_channel_migrating",
+        "fatal_error",
+        "fetch_members_failed",
+        "internal_error",
+        "message_limit_exceeded",
+        "request_timeout",
+        "service_unavailable",
+        "team_added_to_org",
+    }
+)
 _LIMITED: Final = frozenset({"rate_limited", "ratelimited"})
 _ACCESS: Final = {
     "access_denied": "An admin of the workspace has to allow the app.",

@@ -28,6 +28,9 @@ from threadwise.inbox import Inbox
 POLL_SECONDS: Final = 1.0
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
+BUSY_SECONDS: Final = 600.0
+"""So long a busy model costs no try; then the asker is better told."""
+
 EARLIER_SECONDS: Final = 3600.0
 """A share is looked for from so long before its click was kept: a button that one person sees lasts no longer."""
 
@@ -104,7 +107,7 @@ class Worker:
                 while not self._stopped.is_set() and self.work_one():
                     self._bell.set()  # the next one may have work too
             except Exception as error:  # noqa: BLE001 - noted; whatever it was, the next question needs this thread
-                with suppress(OSError):  # of a log that nobody can write
+                with suppress(OSError, ValueError):  # of a log that nobody can write
                     log.warning("inbox_not_worked", code=_code_of(error), error=type(error).__name__)
                 self._stopped.wait(POLL_SECONDS)
 
@@ -178,15 +181,26 @@ class Worker:
         code = _code_of(error)
         log.warning("slack_reply_put_off", code=code, attempt=entry.attempt, error=type(error).__name__)
         self.count(code)
+        is_slack = isinstance(error, SlackUnreachableError | SlackAccessError | SlackLimitedError)
+        is_busy = isinstance(error, LaterError) and entry.waited_seconds < BUSY_SECONDS
         if isinstance(error, SlackRefusedError):
-            self._settle(entry, "withdrawn" if error.reason in GONE else "failed", error.reason[:60])
-        elif entry.waited_seconds > self.settings.patience_seconds:
+            self._refuse(entry, error.reason)
+        elif is_slack and entry.waited_seconds > self.settings.patience_seconds:
             self._settle(entry, "failed", code)
-        elif isinstance(error, SlackUnreachableError | SlackAccessError | SlackLimitedError | LaterError):
+        elif isinstance(error, ThreadwiseError) and (is_slack or is_busy):
             self.inbox.release(entry, seconds=self._pause(entry, error), error_code=code, refund=True)
         else:
             stopping = isinstance(error, ShuttingDownError)
             self.inbox.release(entry, seconds=0 if stopping else _backoff(entry), error_code=code, refund=stopping)
+
+    def _refuse(self, entry: Entry, reason: str) -> None:
+        """End what Slack will not have. Whoever used the command still sees that they are being answered."""
+        matter = _matter_of(entry)
+        end: tuple[Settled, str] = ("withdrawn" if reason in GONE else "failed", reason[:60])
+        if isinstance(matter, Question) and matter.where == "command":
+            self._notify(entry, self.replies.sorry(matter), end)
+        else:
+            self._settle(entry, *end)
 
     def _pause(self, entry: Entry, error: ThreadwiseError) -> float:
         if isinstance(error, SlackLimitedError | LaterError):

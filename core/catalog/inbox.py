@@ -127,9 +127,12 @@ def release(
 
 
 def withdraw(session: Session, message: str) -> bool:
-    """Its message is gone: unless a reply may be visible, there will be none. False if there was nothing to stop."""
+    """Its message is gone: there will be no reply unless one may be visible, and no later question leans on it.
+
+    False if there was nothing to withdraw.
+    """
     c = t.inbox.c
-    gone = update(t.inbox).where(c.message == message, c.state == "waiting")
+    gone = update(t.inbox).where(c.message == message, c.state.in_(("waiting", "done")))
     return session.execute(gone.values(state="withdrawn", lease_token="", lease_until=0)).rowcount == 1
 
 

@@ -152,7 +152,8 @@ def _first_part_of_sqlite(element: _FirstPart, compiler: SQLCompiler, **more: An
 
 @compiles(_FirstPart, "postgresql")
 def _first_part_of_postgres(element: _FirstPart, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ANN401 - its own
-    return f"split_part({compiler.process(element.clauses, **more)}, ':', 1)"
+    text = compiler.process(element.clauses, **more)
+    return f"substr({text}, 1, greatest(strpos({text}, ':') - 1, 0))"
 
 
 def _barrier_values(generation_id: int, reader: Reader, at: Instant) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from api.rest.gate import FAILURES_AT_ONCE, PUBLIC, SCOPES
+from api.rest.gate import FAILURES_AT_ONCE, PUBLIC, SCOPES, SIGNED
 from tests.support.rest import Door, Headers, bearer, events_of, new_key
 
 QUESTION = "How many days of leave does everybody have?"
@@ -35,7 +35,12 @@ def problem_of(response: Any, status: int, code: str) -> dict[str, Any]:  # noqa
 
 
 def test_every_route_has_its_line_in_the_table_of_scopes(door: Door) -> None:
-    assert routes(door) == set(SCOPES) | {("GET", path) for path in PUBLIC}
+    assert routes(door) == set(SCOPES) | {("GET", path) for path in PUBLIC} | {("POST", path) for path in SIGNED}
+
+
+@pytest.mark.parametrize("path", sorted(SIGNED))
+def test_what_slack_is_to_sign_is_closed_where_there_is_no_bot(door: Door, path: str) -> None:
+    problem_of(door.client.post(path, content=b"{}"), 404, "slack_off")
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(SCOPES))
@@ -250,7 +255,8 @@ def test_failures_use_up_the_share_of_an_address_but_not_of_a_key(door: Door) ->
 def test_the_description_lists_exactly_the_routes(door: Door) -> None:
     described = door.client.get("/openapi.json", headers=door.ask).json()
     paths = {(method.upper(), path) for path, item in described["paths"].items() for method in item}
-    wanted = {(method, path.replace(":path", "")) for method, path in routes(door)} - {("GET", "/openapi.json")}
+    hidden = {("GET", "/openapi.json")} | {("POST", path) for path in SIGNED}
+    wanted = {(method, path.replace(":path", "")) for method, path in routes(door)} - hidden
     assert paths == wanted
 
 

@@ -111,6 +111,24 @@ class TestAsking:
         bot.settled()
         assert not says(bot.slack.posted_by_bot(GENERAL)[-1], "Dora Quill")
 
+    def test_a_question_in_a_channel_that_is_deleted_while_it_is_answered_gets_none(self, bot: Bot) -> None:
+        hold = bot.slack.hold("conversations.members")
+        ts = bot.mention(GENERAL, ADA, LEAVE).event["ts"]
+        hold.wait_until_reached()
+        bot.slack.delete_message(GENERAL, ts)
+        hold.release()
+        assert posts(bot, GENERAL) == []
+
+    def test_a_deleted_question_with_replies_is_not_taken_for_what_slack_writes_in_its_place(self, bot: Bot) -> None:
+        ts = bot.mention(GENERAL, ADA, "How many days of leave do I have each year?").event["ts"]
+        bot.reply(GENERAL)
+        with bot.slack.lock:
+            stone = bot.slack.conversations[GENERAL].find(ts)
+            assert stone is not None
+            stone.subtype, stone.text, stone.user = "tombstone", "This message was deleted.", "USLACKBOT"
+        bot.mention(GENERAL, ADA, "And how many can be carried over?", thread_ts=ts)
+        assert not says(bot.reply(GENERAL, 2), "was deleted")
+
     def test_a_question_that_is_too_long_is_refused_with_the_limit(self, bot: Bot) -> None:
         bot.direct(ADA, "word " * 1500)
         assert says(bot.reply(bot.slack.direct(ADA)), "At most 2000 are read")

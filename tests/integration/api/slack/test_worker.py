@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from api.slack.blocks import Posting
-from api.slack.errors import SlackUnreachableError
+from api.slack.errors import SlackRefusedError, SlackUnreachableError
 from api.slack.replies import Reply
 from api.slack.words import Identity, Matter
 from api.slack.worker import Worker
@@ -137,7 +137,7 @@ def test_what_waited_past_all_patience_ends_with_its_reason_and_frees_its_line(
     desk = Desk(database, slack, patience_seconds=0.001)
     desk.ask(1)
     desk.ask(2)
-    errors = iter([SlackUnreachableError("odd")])
+    errors = iter([SlackUnreachableError("odd")])  # of the first question alone
 
     def act() -> None:
         for error in errors:
@@ -189,4 +189,26 @@ def test_an_apology_found_again_by_its_mark_is_no_success(desk: Desk) -> None:
     desk.make_due()
     desk.work()
     assert desk.posted() == ["Sorry."]
+    assert desk.ends[-1] == "failed"
+
+
+def test_an_old_question_that_fails_for_another_reason_is_tried_again(database: Database, slack: SlackServer) -> None:
+    desk = Desk(database, slack, patience_seconds=0.001)
+    desk.ask(1)
+    desk.answers.act = failing(RuntimeError("once"))
+    desk.work()
+    desk.answers.act = lambda: None
+    desk.make_due()
+    desk.work()
+    assert desk.posted() == ["So."]
+
+
+def test_who_used_the_command_is_told_though_slack_refuses_what_the_answer_needs(desk: Desk) -> None:
+    url = desk.slack.response_url(CHANNEL, desk.slack.bot_user)
+    asked = {"team": desk.slack.team, "user": "U", "channel": CHANNEL, "where": "command", "text": "How?"}
+    desk.ask(1, payload=asked | {"response_url": url})
+    desk.answers.response_url = url
+    desk.answers.act = failing(SlackRefusedError.of("user_not_found"))
+    desk.work()
+    assert [message.text for message in desk.slack.shown_to(CHANNEL, desk.slack.bot_user)] == ["Sorry."]
     assert desk.ends[-1] == "failed"
