@@ -8,6 +8,7 @@ over Socket Mode. Every call is recorded in `calls` before anything else happens
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -251,7 +252,8 @@ class _Http(ThreadingHTTPServer):
         """End the connections that clients keep open."""
         with self._open_lock:
             for connection in self._open:
-                connection.shutdown(SHUT_RDWR)
+                with suppress(OSError):  # of one whose client has just left
+                    connection.shutdown(SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
