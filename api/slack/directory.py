@@ -85,10 +85,10 @@ class Directory:
         try:
             person = person_of(row)
         except SlackUnreachableError:
-            self._people.forget()
+            self.forget_people()
             return
         if (self._people.last() or {}).get(person.id) != person:
-            self._people.forget()
+            self.forget_people()
 
     def forget_conversations(self) -> None:
         """The bot may be in other conversations than before."""
