@@ -1,5 +1,6 @@
 # Every need has one command: `make help` lists them.
-# FULL=1 runs `bench` and `faults` in full size, PYTHON=... chooses the interpreter of the environment.
+# FULL=1 runs `bench` and `faults` in full size, PYTHON=... chooses the interpreter of the environment, PROCESSES=... how
+# many processes run the tests at once (0: this one, so that a debugger can be used).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -8,6 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PY := $(BIN)/python
 STAMP := .venv/.complete
+PROCESSES ?= 2
 
 # Where it is set, every start would compile all modules again: Feast then takes half as long again to import.
 unexport PYTHONDONTWRITEBYTECODE
@@ -39,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 test: setup ## run every test
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(PROCESSES)
 
 check: lint types test ## everything that has to hold before a commit
 
@@ -63,8 +65,8 @@ bench: setup ## measure ratios and limits (FULL=1: all sizes)
 		echo "== $$script"; FULL=$(FULL) OPENBLAS_NUM_THREADS=1 $(PY) $$script; \
 	done
 
-faults: setup ## kill, corrupt and starve it, then compare digests (FULL=1: hundreds of kills)
-	FULL=$(FULL) $(PY) -m pytest tests/faults
+faults: setup ## kill, corrupt and starve it, then compare digests (FULL=1: hundreds of kills, SEED=N: once more)
+	FULL=$(FULL) SEED=$(SEED) $(PY) -m pytest tests/faults $(if $(FULL),-rP --show-capture=stdout)
 
 # Without the upgrade the lock's own "torch==2.13.0" would choose the build that brings gigabytes of CUDA.
 lock: setup ## resolve the pinned dependencies into requirements.lock

@@ -16,6 +16,9 @@ LONGEST_SOCKET_PATH = 107  # bytes that a Unix socket's address has room for
 PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 PING_SECONDS = 1.0
 BEHIND = ("worker", "clock")
+WITHOUT_BROKER = ("poller",)
+NO_BROKER = "none"
+"""The URL of a queue that nobody rings for: whoever works looks into the catalogue."""
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def doorbell_url(path: Path) -> str:
     return f"redis+socket://{path}"
 
 
-def background_children(data_dir: Path, own_doorbell: Path | None) -> tuple[ChildSpec, ...]:
+def background_children(data_dir: Path, own_doorbell: Path | None, *, has_broker: bool = True) -> tuple[ChildSpec, ...]:
     """What runs beside the door. Without a doorbell of our own, worker and clock have their broker's URL inherited."""
     env = {"THREADWISE_DATA_DIR": str(data_dir.resolve())}
     doorbells: tuple[ChildSpec, ...] = ()
@@ -51,7 +54,8 @@ def background_children(data_dir: Path, own_doorbell: Path | None) -> tuple[Chil
         env["THREADWISE_QUEUE__URL"] = doorbell_url(own_doorbell)
         command = (sys.executable, "-m", "workers.doorbell", str(own_doorbell))
         doorbells = (ChildSpec(name="doorbell", command=command, ready=partial(answers, own_doorbell)),)
-    rest = [ChildSpec(name=name, command=(sys.executable, "-m", f"workers.{name}"), env=env) for name in BEHIND]
+    names = BEHIND if has_broker else WITHOUT_BROKER
+    rest = [ChildSpec(name=name, command=(sys.executable, "-m", f"workers.{name}"), env=env) for name in names]
     return (*doorbells, *rest)
 
 

@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from api import errors
-from api.commands import asking, ingesting, keys, measuring, models, runs, service, slack
+from api.commands import (
+    asking,
+    deleting,
+    generations,
+    ingesting,
+    keys,
+    letters,
+    maintenance,
+    measuring,
+    models,
+    runs,
+    service,
+    slack,
+)
 from api.output import fitting, let_go_of_output, print_text, wants_json
 from core.errors import ThreadwiseError
 
@@ -30,10 +43,17 @@ app.command()(asking.ask)
 app.command()(asking.search)
 app.command(name="sources")(runs.list_sources)
 app.add_typer(runs.app, name="runs")
+app.add_typer(letters.app, name="dead-letters")
+app.add_typer(deleting.app, name="documents")
+app.add_typer(generations.app, name="generations")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(slack.app, name="slack")
 app.command(name="eval")(measuring.evaluate)
+app.command()(maintenance.fsck)
+app.command()(maintenance.rebuild)
+app.command()(maintenance.backup)
+app.command()(maintenance.restore)
 app.add_typer(measuring.features, name="features")
 
 

@@ -3,7 +3,7 @@
 Both give the same JSON shapes, so that whoever reads what a command prints need not know which it was.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +76,15 @@ class NewKey(Order):
     expires_days: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letters(Order):
+    """Dead letters, the newest first: of one source or of all, in one state."""
+
+    source: str | None = None
+    state: str = "open"
+    limit: int = 100
+
+
 class Installation(Protocol):
     """What commands ask of an installation. Every method may raise a `ThreadwiseError`."""
 
@@ -91,6 +100,18 @@ class Installation(Protocol):
         """What became of a run that brings a path in: `source` and everything in `REPORT`."""
         ...
 
+    def plan(self, order: Ingest, progress: Progress) -> Json:
+        """What a run of this path would do, with the `plan_hash` that `apply` takes; nothing of it is done."""
+        ...
+
+    def plan_of(self, run_id: str) -> Json:
+        """The same of a run that was planned before."""
+        ...
+
+    def apply(self, plan_hash: str, progress: Progress) -> Json:
+        """What became of a plan that was done: `source` and everything in `REPORT`."""
+        ...
+
     def again(self, source: str, document: str | None, progress: Progress) -> Json:
         """The same of a run that reads a known source once more, or only one of its documents."""
         ...
@@ -103,6 +124,30 @@ class Installation(Protocol):
         """Read a source every so many minutes from now on, 0 for no more."""
         ...
 
+    def pause(self, source: str) -> Json:
+        """The source, of which no run is taken from now on."""
+        ...
+
+    def resume(self, source: str) -> Json:
+        """The source, whose runs are taken again."""
+        ...
+
+    def letters(self, wanted: Letters) -> list[Json]:
+        """Dead letters: what runs could not take."""
+        ...
+
+    def letter(self, number: int) -> Json:
+        """One dead letter."""
+        ...
+
+    def retry_letters(self, numbers: Sequence[int] | None, source: str | None, progress: Progress) -> list[Json]:
+        """Reports of the runs that try these dead letters again; None for every open one, of the source if named."""
+        ...
+
+    def ignore_letters(self, numbers: Sequence[int]) -> int:
+        """How many dead letters wait for nobody any more."""
+        ...
+
     def runs(self, source: str | None, limit: int) -> list[Json]:
         """The newest runs."""
         ...
@@ -112,7 +157,7 @@ class Installation(Protocol):
         ...
 
     def follow(self, run_id: str, progress: Progress) -> Json:
-        """The same once it has ended."""
+        """The same once it has ended, or is planned and waits to be applied."""
         ...
 
     def cancel(self, run_id: str) -> Json:
@@ -169,10 +214,32 @@ def absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
+def is_settled(run: Json) -> bool:
+    """Whether nothing more will become of a run unless somebody asks for it."""
+    return run["finished_at"] is not None or run["state"] == "planned"
+
+
+def planned_well(run: Json) -> Json:
+    """The run, which is planned. Raises what `ended_well` raises for one that ended otherwise."""
+    if run["state"] != "planned":
+        ended_well(run)
+    return run
+
+
 def ended_well(run: Json) -> dict[str, Any]:
     """What a run did. Raises the error that it ended with, or `RunFailedError` if it did not end as it should."""
     if run["error_code"]:
         raise ServiceRefusedError.of({"code": run["error_code"], "detail": run["error"]}, 0)
+    if run["state"] == "planned":
+        raise RunFailedError(
+            f"Run {run['run_id']} is planned and nothing of it is done.",
+            hint=f"threadwise runs show {run['run_id']} says how to apply it.",
+        )
+    if not is_settled(run):
+        raise RunFailedError(
+            f"Run {run['run_id']} is {run['state']} and waits.",
+            hint="A source that is paused waits until it is resumed: threadwise sources shows it.",
+        )
     if not str(run["state"]).startswith("succeeded"):
         raise RunFailedError(
             f"Run {run['run_id']} is {run['state']}.", hint="What it committed stays. threadwise runs lists all runs."

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from api.rendering import ingest_text, one_line
+from api.progress import line_of
+from api.rendering import ingest_text, one_line, table_text
 
 MICROS = 1_000_000
 NOTHING = "-"
@@ -40,7 +41,7 @@ def run_text(run: Row, report: Row) -> str:
     """One run: what it did or how far it is, and why it failed."""
     lines = [ingest_text(report, str(run["source"]))]
     if run["finished_at"] is None:
-        lines.append(f"  so far     {run['settled']} of {run['total']} documents")
+        lines.append(f"  so far     {one_line(line_of(run))}")
     lines.append(f"  run        {one_line(run['run_id'])}, asked for by {one_line(run['requested_by']) or 'nobody'}")
     lines.append(f"  started    {moment(run['started_at'])}, ended {moment(run['finished_at'])}")
     if run["error_code"]:
@@ -48,11 +49,50 @@ def run_text(run: Row, report: Row) -> str:
     return "\n".join(lines)
 
 
+def problems_text(run: Row) -> str:
+    """What a run could not take, the newest first: place, code, reason, and how often it was tried."""
+    lines = ["Could not be taken:", *map(_problem_line, run["problems"])]
+    if (more := run["documents"]["quarantined"] - len(run["problems"])) > 0:
+        lines.append(f"  … and {more} more")
+    return "\n".join([*lines, "threadwise dead-letters says what can be done about it."])
+
+
+def _problem_line(problem: Row) -> str:
+    tries = f" ({problem['attempts']} tries)" if problem["attempts"] > 1 else ""
+    return f"  {one_line(problem['place'])}: {one_line(problem['code'])}: {one_line(problem['reason'])}{tries}"
+
+
+def letters_text(letters: Sequence[Row]) -> str:
+    """What runs could not take, the newest first."""
+    if not letters:
+        return "No dead letter: everything that was read is there. threadwise runs lists what was read."
+    head = ("LETTER", "SOURCE", "PLACE", "CODE", "TRIES", "STATE", "SINCE")
+    return columns(head, (_letter_cells(letter) for letter in letters))
+
+
+def letter_text(letter: Row) -> str:
+    """One dead letter, all of it."""
+    size = f"{letter['size']} bytes" if letter["size"] else NOTHING
+    figures = {
+        "source": letter["source"],
+        letter["kind"]: letter["place"],
+        "run": letter["run_id"],
+        "change": letter["change"] or NOTHING,
+        "stage": letter["stage"],
+        "error": f"{letter['code']}: {letter['reason']}",
+        "tries": letter["attempts"],
+        "size": size,
+        "since": moment(letter["recorded_at"]),
+        "settled": moment(letter["settled_at"]),
+    }
+    return table_text(f"Dead letter {letter['id']}: {letter['state']}", figures)
+
+
 def sources_text(sources: Sequence[Row]) -> str:
-    """Every source with its size, its schedule and its last run."""
+    """Every source with its size, its schedule, its last run, how old its state is, and why it is paused."""
     if not sources:
         return "No source yet. Start with: threadwise ingest PATH"
-    head = ("SOURCE", "KIND", "DOCUMENTS", "EVERY", "LAST RUN", "STATE")
+    head = ("SOURCE", "KIND", "DOCUMENTS", "EVERY", "LAST RUN", "STATE", "FRESH", "PAUSED")
     return columns(head, (_source_cells(source) for source in sources))
 
 
@@ -81,7 +121,13 @@ def _run_cells(run: Row) -> tuple[object, ...]:
 def _source_cells(source: Row) -> tuple[object, ...]:
     every = f"{source['every_minutes']} min" if source["every_minutes"] else NOTHING
     last = moment(source["last_at"]), source["last_state"] or NOTHING
-    return source["name"], source["kind"], source["documents"], every, *last
+    fresh = f"{moment(source['fresh_at'])} (stale)" if source["stale"] else moment(source["fresh_at"])
+    return source["name"], source["kind"], source["documents"], every, *last, fresh, source["paused"] or NOTHING
+
+
+def _letter_cells(letter: Row) -> tuple[object, ...]:
+    names = ("id", "source", "place", "code", "attempts", "state")
+    return *(letter[name] for name in names), moment(letter["recorded_at"])
 
 
 def _key_cells(key: Row) -> tuple[object, ...]:
@@ -92,3 +138,19 @@ def _key_cells(key: Row) -> tuple[object, ...]:
 def _model_cells(model: Row) -> tuple[object, ...]:
     size = f"{model['bytes'] / 1e6:.0f} MB"
     return model["id"], "yes" if model["installed"] else "no", size, model["window"], model["licence"]
+
+
+def generations_text(rows: Sequence[Row]) -> str:
+    """Generations in the order in which they were begun."""
+    if not rows:
+        return "No generation yet. Start with: threadwise ingest PATH"
+    head = ("GENERATION", "STATE", "BEGUN", "DOCUMENTS", "CHUNKS", "OWED", "WITHOUT", "WHY NOT")
+    return columns(head, (_generation_cells(row) for row in rows))
+
+
+def _generation_cells(row: Row) -> tuple[object, ...]:
+    # Documents are written into the one that readers see directly, so nothing is owed to it.
+    owed = 0 if row["live"] else row["pending"] + row["missing"]
+    name = f"{row['id']}, seen by readers" if row["live"] else row["id"]
+    made = row["documents"] - owed - row["quarantined"]
+    return name, row["state"], moment(row["created_at"]), made, row["chunks"], owed, row["quarantined"], row["error"]

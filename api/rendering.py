@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from features.listing import Registered
 
 WIDTH = 100
+SHOWN = 10  # documents of each kind that a plan names
 SNIPPET = 600
 _COMMON = """
 and are can could did does for from get had has have how may must our per shall should that the their them
@@ -50,6 +51,34 @@ def quarantine_text(rows: list[tuple[str, str, str]]) -> str:
     lines = [f"  {one_line(place)}: {code}: {one_line(reason)}" for place, code, reason in rows[:20]]
     more = [f"  … and {len(rows) - 20} more"] if len(rows) > 20 else []  # noqa: PLR2004
     return "\n".join(["Quarantined:", *lines, *more])
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """What a plan would do, the first documents of each kind, and how to have it done."""
+    counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in plan["counts"].items())
+    minutes = plan["expected_minutes"]
+    takes = f"about {minutes:.0f} min" if minutes >= 1 else "less than a minute"
+    ledger = plan["ledger"]
+    buckets = ", ".join(f"{bucket} {items}" for bucket, items in sorted(ledger["buckets"].items())) or "nothing"
+    lines = [
+        f"{one_line(plan['source'])}: {one_line(plan['state'])}",
+        f"  documents  {one_line(counts)}",
+        f"  chunks     {plan['chunks']} to write, {plan['chunks_to_embed']} to embed, {takes}",
+        f"  ledger     {ledger['total']} items: {one_line(buckets)}",
+    ]
+    for what, names in plan["documents"].items():
+        lines += _named(what.replace("_", " "), names)
+    if plan["state"] == "planned":
+        lines.append(f"Nothing of it is done yet. To do it: threadwise runs apply {one_line(plan['plan_hash'])}")
+    return "\n".join(lines)
+
+
+def _named(what: str, names: Sequence[str]) -> list[str]:
+    """The first of these names, one in a line."""
+    if not names:
+        return []
+    more = [f"    … and {len(names) - SHOWN} more (--json names them)"] if len(names) > SHOWN else []
+    return [f"  {what}", *(f"    {one_line(name)}" for name in names[:SHOWN]), *more]
 
 
 def ranking_text(ranking: Mapping[str, Any], question: str = "") -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from api.background import background_children, doorbell_socket, doorbell_url
+from api.background import NO_BROKER, background_children, doorbell_socket, doorbell_url
 from api.errors import AddressInUseError, ServiceRefusedError
 from api.occupancy import Address, occupied, publish
 from api.supervisor import ChildEvent, ChildSpec, Supervisor
@@ -71,7 +71,7 @@ def service(
             pid=os.getpid(),
             doorbell=doorbell_url(own) if own else settings.queue.url,
         )
-        children = (_door(folder, place), *background_children(folder, own))
+        children = (_door(folder, place), *background_children(folder, own, has_broker=settings.queue.url != NO_BROKER))
         supervisor = Supervisor(children, logs=folder / "logs", report=report, echo=echo)
         yield supervisor, partial(publish, folder, address)
 

@@ -111,7 +111,8 @@ def asked(
 ) -> tuple[NDArray[np.float32], list[Passage]]:
     """The question's vector and its passages."""
     query = Query(text=text, reader=reader, top_k=top_k)
-    return threadwise.retriever.embed_question(text), threadwise.search(query).passages
+    ranking = threadwise.search(query)
+    return ranking.vector, ranking.passages
 
 
 def demo_cases(threadwise: Threadwise, finder: EvidenceFinder) -> Iterator[Case]:

@@ -23,12 +23,12 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from core.errors import DatabaseUnavailableError, SchemaTooNewError, ValueRefusedError
+from core.errors import DatabaseUnavailableError, SchemaTooNewError, StorageFullError, ValueRefusedError
 
 Session = Connection
 """One open transaction. Catalogue queries take it and never commit it."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest schema revision; a test compares it with the migrations."""
 
 BUSY_TIMEOUT_MS = 60_000
@@ -36,11 +36,14 @@ _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",  # what was deleted is not to be found in the file either
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA cache_size=-32768",
     "PRAGMA mmap_size=1073741824",
 )
-
+# Beside a full disk, what SQLite says of it when it is the log or the shared memory that cannot grow.
+_FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+_FULL_STATE = "53100"  # disk_full of PostgreSQL
 
 # A server that was restarted leaves dead connections behind, which show it when they are used. One that was cut off
 # does not even say so: without limits the kernel waits for it for a quarter of an hour.
@@ -142,6 +145,10 @@ def _named_errors() -> Iterator[None]:
     """A full disk, a lost server, a damaged file: one error of ours, whatever the driver calls it."""
     try:
         yield
+    except OverflowError as error:
+        raise ValueRefusedError(
+            "A number is larger than any that is stored.", hint="Numbers go up to 9223372036854775807."
+        ) from error
     except (OperationalError, InterfaceError, DatabaseError) as error:
         if isinstance(error, DataError):
             # Its own message would show the value.
@@ -151,10 +158,20 @@ def _named_errors() -> Iterator[None]:
             ) from error
         if isinstance(error, IntegrityError | ProgrammingError | NotSupportedError):
             raise
+        if _is_full(error.orig):
+            raise StorageFullError(
+                "The database has no room left on its disk.", hint="Make room; what waits goes on by itself."
+            ) from error
         raise DatabaseUnavailableError(
             f"The database failed: {error.orig}.",
             hint="Check the disk, or the server that THREADWISE_DATABASE_URL names.",
         ) from error
+
+
+def _is_full(error: object) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) in _FULL_CODES
+    return getattr(error, "sqlstate", None) == _FULL_STATE
 
 
 def _upgrade(session: Session) -> None:

@@ -35,6 +35,13 @@ class DatabaseUnavailableError(ThreadwiseError):
     retryable = True
 
 
+class StorageFullError(ThreadwiseError):
+    """There is no room left where something has to be written."""
+
+    code = "storage_full"
+    retryable = True
+
+
 class ValueRefusedError(ThreadwiseError):
     """A value is longer, larger or of other characters than anything that can be stored."""
 

@@ -76,10 +76,21 @@ class IngestSettings(Section):
     )
     workers: int = Field(2, ge=1, le=64, description="documents worked on at once, one embedding session each")
     lease_seconds: float = Field(
-        30.0, ge=0.1, le=86_400, description="a claim not renewed for this long may be taken over"
+        30.0, ge=0.1, le=86_400, description="a worker without a sign of life for this long has lost its run"
     )
     max_attempts: int = Field(3, ge=1, le=100, description="tries before a document is quarantined")
+    quarantine_share: float = Field(
+        0.01, ge=0, le=1, description="of the documents a new generation may go without, at most"
+    )
     max_file_bytes: int = Field(256 * 1024 * 1024, ge=1024, le=2**40, description="larger files are quarantined unread")
+    document_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="a document that takes longer has failed this time"
+    )
+    max_memory_mb: int = Field(4096, ge=64, le=2**20, description="a worker that grows beyond it ends itself")
+    min_free_mb: int = Field(256, ge=0, le=2**20, description="below so much free disk nothing more is taken in")
+    pause_seconds: float = Field(
+        10.0, gt=0, le=3600, description="after a full disk or a lost dependency, before it is tried again"
+    )
 
 
 class IndexSettings(Section):
@@ -159,6 +170,11 @@ class AskSettings(Section):
     queue: int = Field(8, ge=0, le=10_000, description="questions that may wait for a slot, others are refused")
     queue_seconds: float = Field(5.0, gt=0, le=600, description="longest wait for a slot")
 
+    @property
+    def grace_seconds(self) -> float:
+        """Longer than any request takes: what is older than that is read by nobody who began before."""
+        return self.deadline_seconds + 60
+
 
 class ApiSettings(Section):
     """Where the service listens and what it accepts."""
@@ -175,11 +191,19 @@ class ApiSettings(Section):
 class QueueSettings(Section):
     """The doorbell between the clock and the workers, and how runs are taken."""
 
-    url: str = Field("", description="redis://… of a Redis or Valkey; empty = one of our own, started by `up`")
+    url: str = Field(
+        "", description="redis://… of a Redis or Valkey; empty = one of our own, started by `up`; none = no broker"
+    )
     relay_seconds: float = Field(0.2, gt=0, le=60, description="how often new runs are looked for")
     sweep_seconds: float = Field(5.0, gt=0, le=3600, description="how often forgotten runs are rung again")
     slice_seconds: float = Field(60.0, gt=0, le=86_400, description="then a run lets another source go first")
-    max_attempts: int = Field(5, ge=1, le=1000, description="workers that may die of one run before it has failed")
+    max_attempts: int = Field(
+        5, ge=1, le=1000, description="workers in a row that may die of one run, nothing done, before it has failed"
+    )
+    max_waiting: int = Field(20, ge=1, le=100_000, description="runs of one source that may wait, others are refused")
+    stale_hours: float = Field(
+        168.0, gt=0, le=87_600, description="a source not brought up to date for so long is reported"
+    )
 
 
 class SlackSettings(Section):
@@ -255,3 +279,8 @@ def load_settings(data_dir: Path | str | None = None) -> Settings:
         first = error.errors()[0]
         name = "THREADWISE_" + "__".join(str(part) for part in first["loc"]).upper()
         raise InvalidSettingError(f"{name}: {first['msg']}.", hint="See docs/settings.md.") from error
+
+
+def chosen_crash_point() -> str:
+    """The place at which a test wants this process to die; empty in ordinary life."""
+    return os.environ.get("THREADWISE_CRASH_AT", "")

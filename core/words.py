@@ -68,6 +68,7 @@ class Block:
     at: Instant | None = None
     heading: tuple[str, ...] = ()
     speaker: str = ""
+    by: str = ""  # the principal that said it, where the source knows; no part of the content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,8 @@ class Document:
             "audience": list(self.audience),
             "signals": asdict(self.signals),
         }
+        if any(block.by for block in self.blocks):
+            whole["by"] = [block.by for block in self.blocks]
         return json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     @property
@@ -127,9 +130,11 @@ class Document:
     def from_canonical(cls, raw: bytes) -> "Document":
         """The inverse of `canonical`."""
         data = json.loads(raw)
+        rows = data.pop("blocks")
+        people = data.pop("by", None) or [""] * len(rows)
         blocks = tuple(
-            Block(text=text, anchor=anchor, at=at, heading=tuple(heading), speaker=speaker)
-            for text, anchor, at, heading, speaker in data.pop("blocks")
+            Block(text=text, anchor=anchor, at=at, heading=tuple(heading), speaker=speaker, by=by)
+            for (text, anchor, at, heading, speaker), by in zip(rows, people, strict=True)
         )
         signals = Signals(**data.pop("signals"))
         return cls(blocks=blocks, signals=signals, audience=tuple(data.pop("audience")), **data)

@@ -50,11 +50,17 @@ class DocumentRows:
 
 
 class ChunkRows:
-    """`chunk_embedding`: the live chunks of the live generation with their vectors; none before any ingestion."""
+    """`chunk_embedding`: the live chunks of the live generation with their vectors; none before any ingestion.
+
+    What a search has found is read from the `generation_id` that it searched.
+    """
+
+    def __init__(self, generation_id: int | None = None) -> None:
+        self._generation_id = generation_id
 
     def read(self, session: Session, keys: Sequence[str], names: Sequence[str]) -> Stored:
         """The asked columns of live chunks that have a vector."""
-        return catalog.chunk_rows(session, keys, names)
+        return catalog.chunk_rows(session, keys, names, self._generation_id)
 
     def write(self, session: Session, rows: Sequence[Written]) -> None:
         """Store the vectors; the other columns belong to the chunk's document and are not Feast's to change."""
@@ -67,9 +73,7 @@ class ChunkRows:
 
     def delete(self, session: Session, keys: Sequence[str]) -> None:
         """Take the chunks away from their readers."""
-        live = feeds.live_generation(session)
-        if live is not None:
-            catalog.retire_chunks(session, live[0], keys)
+        catalog.retire_chunks(session, keys)
 
 
 def columns(

@@ -31,7 +31,8 @@ from pydantic import StrictStr
 from core.database import Database
 from core.settings import IndexSettings
 from features import feature_rows
-from features.engines import Candidates, Engines
+from features.engine_pair import Candidates, EnginePair, nothing
+from features.engines import Engines
 from features.errors import SpaceMismatchError, UnknownFeatureError, UnservedViewError
 from features.feature_rows import ChunkRows, DocumentRows, FeatureRows
 from features.filters import PassageFilter, from_feast
@@ -167,11 +168,17 @@ class ThreadwiseOnlineStore(OnlineStore):
         *,
         pool: int,
         passage_filter: PassageFilter,
+        engines: EnginePair | None = None,
     ) -> Candidates:
-        """The same search as columns, in the order of the cosine: what retrieval calls."""
-        engines = self._at(config).engines
-        engines.catch_up()
-        return engines.search(embedding, query_string, pool=pool, passage_filter=passage_filter)
+        """The same search as columns, in the order of the cosine: what retrieval calls, with what `serving` gave it."""
+        pair = engines or self._at(config).engines.serving(wait=True)
+        if pair is None:
+            return nothing()
+        return pair.search(embedding, query_string, pool=pool, passage_filter=passage_filter)
+
+    def serving(self, config: RepoConfig) -> EnginePair | None:
+        """The engines of the live generation, up to date, for one request; None before any ingestion."""
+        return self._at(config).engines.serving()
 
     def read_columns(
         self, config: RepoConfig, table: FeatureView, keys: Sequence[str], features: Sequence[str]
@@ -216,6 +223,7 @@ class ThreadwiseOnlineStore(OnlineStore):
         """Return the database's connections; the next call opens them again."""
         with self._opening:
             if self._opened is not None and self._opened.process == os.getpid():
+                self._opened.engines.close()
                 self._opened.database.close()
             self._opened = None
 
@@ -240,7 +248,7 @@ class ThreadwiseOnlineStore(OnlineStore):
     ) -> list[Hit]:
         stored = [name for name in names if name != "vector"]
         with self._at(config).database.read() as session:
-            rows = _rows(table).read(session, found.chunk_ids, ["event_timestamp", *stored])
+            rows = ChunkRows(found.generation_id).read(session, found.chunk_ids, ["event_timestamp", *stored])
         hits: list[Hit] = []
         for place, chunk_id in sorted(enumerate(found.chunk_ids), key=lambda pair: pair[1]):
             at, values = _answer(stored, table, rows.get(chunk_id))

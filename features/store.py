@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.settings import IndexSettings
 from features import registry
-from features.engines import Candidates
+from features.engine_pair import Candidates, EnginePair
 from features.filters import PassageFilter
 from features.listing import Registered, registered
 from features.signals import RAW_COLUMNS, ranking_signals_columns
@@ -28,6 +28,10 @@ class FeatureStore:
         self._online = online
         self._config = feast_store.config
 
+    def serving(self) -> EnginePair | None:
+        """The engines of the live generation, for one request from its first to its last look; None before any."""
+        return self._online.serving(self._config)
+
     def search_rows(
         self,
         embedding: NDArray[np.float32] | None,
@@ -35,9 +39,15 @@ class FeatureStore:
         *,
         pool: int,
         filter: PassageFilter,  # noqa: A002 - the word of the domain
+        engines: EnginePair | None = None,
     ) -> Candidates:
-        """The `pool` nearest by `embedding` (d,) and the `pool` best by words, each once, scored by both."""
-        return self._online.search_rows(self._config, embedding, query_string, pool=pool, passage_filter=filter)
+        """The `pool` nearest by `embedding` (d,) and the `pool` best by words, each once, scored by both.
+
+        They are all of one generation, which they name: that of `engines`, else the live one.
+        """
+        return self._online.search_rows(
+            self._config, embedding, query_string, pool=pool, passage_filter=filter, engines=engines
+        )
 
     def read_columns(self, view: str, keys: Sequence[str], features: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Registered features as arrays whose row i belongs to keys[i]. Raises `UnknownFeatureError`."""

@@ -92,13 +92,16 @@ class _Course:
 
 
 class Answerer:
-    """Answers questions of one installation. Thread-safe: it keeps nothing of a question."""
+    """Answers questions of one installation. Thread-safe: it keeps nothing of a question.
+
+    `finder` gives the one that compares in a space, so that sentences meet the question in that of its passages.
+    """
 
     def __init__(
         self,
         database: Database,
         retriever: Retriever,
-        finder: EvidenceFinder,
+        finder: Callable[[str], EvidenceFinder],
         *,
         model: Callable[[], LanguageModel | None],
         templates: tuple[Template, Template],
@@ -126,9 +129,8 @@ class Answerer:
         course.ranking = self.retriever.search(self._query(request))
         yield StatusEvent("reading")
         passages = course.ranking.passages
-        course.evidence = self.finder.find(
-            request.question, course.ranking.vector, passages, limit=self.settings.quotes
-        )
+        finder = self.finder(course.ranking.space_id)
+        course.evidence = finder.find(request.question, course.ranking.vector, passages, limit=self.settings.quotes)
         if not course.evidence.quotes or course.evidence.confidence < self.settings.threshold:
             yield from self._decline(course, passages)
             return

@@ -106,7 +106,8 @@ _HEADING: Final = re.compile(r"\A\s*+(?:#{1,6}[ \t]++)++(?=\S)")
 _LONE_ITEM: Final = re.compile(r"\A\s*+[-*+\u2022\u2013][ \t]++(?=[^\W\d_]|\[\d)(?=[^\n]*+\s*+\Z)")
 _COMMENT_ENDS: Final = re.compile(r"<!--|-->")
 _ANGLE: Final = re.compile(r"<([^\s\d<=>-][^<>]*+)>")
-_OPEN_ANGLE: Final = re.compile(r"(?<!<)<++(?=[^\s\d<=>-])")
+# Before a number it is "less than", unless the number is what a link of Slack's points to.
+_OPEN_ANGLE: Final = re.compile(r"(?<!<)<++(?=[^\s\d<=>-]|\d[^\s<>|]{0,200}\|)")
 _BLOCK_TAG: Final = re.compile("br|div|d[dt]|h[1-6r]|li|p|pre|t[dhr]", re.IGNORECASE)
 _INLINE_TAG: Final = re.compile(
     "a|abbr|area|audio|b|base|blockquote|body|button|code|details|dl|em|embed|font|form|frame|head|html|i|iframe|img|"

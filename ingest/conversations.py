@@ -43,6 +43,7 @@ class Message:
     text: str
     thread_ts: str = ""
     author: str = ""
+    by: str = ""  # the author as a principal, where it is somebody of the workspace
     edited: bool = False
     broadcast: bool = False
     reactions: int = 0
@@ -153,7 +154,13 @@ def _title(conversation: Conversation, first: Message) -> str:
 
 def _block(message: Message) -> Block:
     name = f"{message.speaker} (edited)" if message.edited else message.speaker
-    return Block(text=_attributed(name, message.text), anchor=message.ts, at=message.at, speaker=message.speaker)
+    return Block(
+        text=_attributed(name, message.text),
+        anchor=message.ts,
+        at=message.at,
+        speaker=message.speaker,
+        by=message.by,
+    )
 
 
 def _attributed(name: str, text: str) -> str:

@@ -104,6 +104,44 @@ class RunStoppedError(ThreadwiseError):
     retryable = True
 
 
+class SourcePausedError(ThreadwiseError):
+    """The source is paused: its runs wait until it goes on."""
+
+    code = "source_paused"
+
+
+class DocumentStuckError(ThreadwiseError):
+    """Preparing a document took longer than any document may."""
+
+    code = "document_stuck"
+    retryable = True
+
+
+class GenerationSwitchedError(ThreadwiseError):
+    """Readers see another generation than the one that this run has been writing to; the run goes on with that one."""
+
+    code = "generation_switched"
+    retryable = True
+
+
+class PlanNotFoundError(ThreadwiseError):
+    """There is no plan of this hash."""
+
+    code = "plan_not_found"
+
+
+class WorldChangedError(ThreadwiseError):
+    """What a plan was made for is not there any more: the source or the catalogue has changed since."""
+
+    code = "world_changed"
+
+
+class LetterNotFoundError(ThreadwiseError):
+    """There is no dead letter of this number."""
+
+    code = "letter_not_found"
+
+
 class DocumentNotFoundError(ThreadwiseError):
     """The source has no document of this id, and never had."""
 

@@ -4,26 +4,34 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from core.blobs import BlobStore
-from core.catalog import documents, queue, runs, sources
+from core.catalog import generations, leases, queue, retries, runs, sources
 from core.catalog.documents import Target
+from core.catalog.generations import GenerationMismatchError
 from core.catalog.queue import ClaimedRun
 from core.clock import Clock
-from core.database import Database, Session
-from core.errors import LostClaimError, ValueRefusedError
+from core.crashpoints import crashpoint
+from core.database import Database
+from core.room import require_room
 from core.settings import IngestSettings
-from core.words import Space, digest_of
-from ingest import plan
-from ingest.errors import DocumentNotFoundError, EmptySourceError, SourceBusyError
+from core.words import digest_of
+from ingest.ending import RunEnd
+from ingest.errors import (
+    SourceBusyError,
+    SourcePausedError,
+)
+from ingest.lease import kept
 from ingest.locks import source_lock
-from ingest.prepare import Chunker, DocumentEmbedder, Preparer
+from ingest.planning import Planned, Planner, fence
+from ingest.prepare import Preparer
+from ingest.recipe import Recipe
+from ingest.request import Request
+from ingest.rescue import take_over
 from ingest.sources import Source
 from ingest.work import Report, RunLoop
-
-LONGEST_NAME = 200
-"""Characters of a source's name and of a principal, as the catalogue has room for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,34 +65,6 @@ class IngestReport:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How documents become chunks and vectors. The embedder is made only when something has to be embedded."""
-
-    pipeline: str
-    space: Space
-    chunker: Callable[[str], Chunker]  # for the documents of the named source
-    embedder: Callable[[], DocumentEmbedder]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is ingested under which name. `location` and `audience` are remembered for the next time."""
-
-    name: str
-    location: str = ""
-    audience: tuple[str, ...] | None = None  # principals that replace what the source says
-    allow_empty: bool = False  # take everything away when the source has nothing any more
-    document: str | None = None  # only the document of this external id
-
-    def __post_init__(self) -> None:
-        for name in (self.name, *(self.audience or ())):
-            if len(name) > LONGEST_NAME:
-                raise ValueRefusedError(
-                    f"A name of {len(name)} characters is too long.", hint=f"At most {LONGEST_NAME} fit."
-                )
-
-
 class Ingestion:
     """Ingests sources into one catalogue."""
 
@@ -92,7 +72,7 @@ class Ingestion:
         self,
         database: Database,
         blobs: BlobStore,
-        recipe: Recipe,
+        recipe: Callable[[], Recipe],
         *,
         settings: IngestSettings,
         clock: Clock,
@@ -100,145 +80,174 @@ class Ingestion:
     ) -> None:
         self.database = database
         self.blobs = blobs
-        self.recipe = recipe
+        self._recipe = recipe
         self.settings = settings
         self.clock = clock
         self.locks = locks
+        self.end = RunEnd(database, clock)
+        self.planner = Planner(database, blobs, clock, lanes=settings.workers)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How documents are cut and embedded for the generation that readers see now."""
+        return self._recipe()
 
     def ingest(self, source: Source, request: Request, report: Report) -> IngestReport:
         """Bring the catalogue to the source's present state; a source that did not change costs one look at it.
 
-        Raises `SourceBusyError` while another process ingests the same source, and `EmptySourceError` rather than take
-        every document away unasked.
+        Raises `SourceBusyError` while another process ingests the same source, `SourcePausedError`, `StorageFullError`,
+        and `EmptySourceError` rather than take every document away unasked.
         """
         started = time.perf_counter()
         with source_lock(self.locks, request.name):
-            self._refuse_while_worked(request.name)
-            fingerprint = self._fingerprint(source)
-            if unchanged := self._unchanged(request, fingerprint, started):
+            self._take_over(request.name)
+            if not request.plan_only and (unchanged := self._unchanged(request, self.fingerprint(source), started)):
                 return unchanged
-            target, fingerprint = self._plan(source, request, fingerprint)
-            embed_seconds = self._apply(target, fingerprint, report)
-            return self._report(target.run_id, time.perf_counter() - started, embed_seconds)
+            claimed = self._begin(source, request)
+            try:
+                with kept(self.database, claimed.id, claimed.token, seconds=self.settings.lease_seconds) as lease:
+                    return self.work(claimed, source, request, stop=lease.lost.is_set, report=report)
+            except BaseException as error:
+                self.end.left_by_its_submitter(claimed, error)
+                raise
 
     def work(
-        self, claimed: ClaimedRun, source: Source, request: Request, *, stop: Callable[[], bool], report: Report
+        self, claimed: ClaimedRun, source: Source | None, request: Request, *, stop: Callable[[], bool], report: Report
     ) -> IngestReport:
-        """Work a claimed run of the queue; the caller holds the source's lock and keeps the lease.
+        """Work a claimed run; the caller keeps its lease. A run whose plan is written needs no source any more.
 
         Raises what `ingest` raises, and `RunStoppedError` or `RunCancelledError` when it is to end before its time.
         """
         started = time.perf_counter()
-        if claimed.state == "running":
-            target, fingerprint = self._target(source, request.name, claimed.id), claimed.fingerprint
+        require_room(self.blobs.folder, self.settings.min_free_mb)
+        if source is None or claimed.state == "running":
+            target = self._target(claimed)
+            if claimed.state != "running":
+                self._start_retry(claimed)
         else:
-            fingerprint = "" if request.document else self._fingerprint(source)
-            if fingerprint and (unchanged := self._unchanged(request, fingerprint, started, claimed)):
+            fingerprint = "" if request.document else self.fingerprint(source)
+            if not request.plan_only and (unchanged := self._unchanged(request, fingerprint, started, claimed)):
                 return unchanged
-            target, fingerprint = self._plan(source, request, fingerprint, claimed)
-        embed_seconds = self._apply(target, fingerprint, report, stop)
+            target = self._target(claimed)
+            self.planner.plan(source, request, Planned(claimed, target, fingerprint, self.recipe), stop)
+            if request.plan_only:
+                return self._report(claimed.id, time.perf_counter() - started)
+        embed_seconds = self._apply(target, claimed.token, report, stop)
         return self._report(claimed.id, time.perf_counter() - started, embed_seconds)
 
     def repeat(self, source: Source, request: Request) -> IngestReport | None:
         """The report of a run that finds nothing changed, or None: then the source has to be ingested."""
         started = time.perf_counter()
         with source_lock(self.locks, request.name):
-            return self._unchanged(request, self._fingerprint(source), started)
+            return self._unchanged(request, self.fingerprint(source), started)
 
-    def _refuse_while_worked(self, name: str) -> None:
+    def _take_over(self, name: str) -> None:
+        """Go on only when nobody works on the source: a worker that does not move any more is waited out and freed."""
         with self.database.read() as session:
-            if queue.is_source_held(session, name):
-                raise SourceBusyError(
-                    f"A worker is ingesting the source {name!r}.", hint="Wait for it: threadwise runs"
-                )
+            known = sources.known_source(session, name)
+            held = leases.holder_of_source(session, name) is not None
+            paused = queue.paused_sources(session).get(known.id, "") if known else ""
+        if paused == "asked":
+            raise SourcePausedError(
+                f"The source {name!r} is paused.", hint=f"Let it go on with: threadwise runs resume {name}"
+            )
+        if held:
+            take_over(self.database, name, self.clock, self.settings)
 
-    def _fingerprint(self, source: Source) -> str:
-        return digest_of(source.fingerprint(), self.recipe.pipeline, self.recipe.space.id)
+    def _begin(self, source: Source, request: Request) -> ClaimedRun:
+        run_id, now = uuid.uuid4().hex, self.clock()
+        with self.database.write() as session:
+            number = sources.source_id(session, name=request.name, kind=source.kind, now=now)
+            queue.lock_source(session, number)
+            if leases.holder_of_source(session, request.name):
+                raise SourceBusyError(f"A worker has just taken {request.name!r}.", hint="Wait for it: threadwise runs")
+            return queue.begin(
+                session,
+                run_id=run_id,
+                source_id=number,
+                request=request.as_asked(),
+                requested_by="command line",
+                now=now,
+            )
+
+    def fingerprint(self, source: Source) -> str:
+        """SHA-256 (hex) over the source's content and how it is cut and embedded."""
+        recipe = self.recipe
+        return digest_of(source.fingerprint(), recipe.pipeline, recipe.space.id)
 
     def _unchanged(
         self, request: Request, fingerprint: str, started: float, claimed: ClaimedRun | None = None
     ) -> IngestReport | None:
         run_id = claimed.id if claimed else uuid.uuid4().hex
-        with self.database.write() as session:
+        with self.database.read() as session:
             stored = sources.known_source(session, request.name)
-            if stored is None or stored.fingerprint != fingerprint:
-                return None
-            _fence(session, claimed)
+        if stored is None or not fingerprint or stored.fingerprint != fingerprint:
+            return None
+        with self.database.write() as session:
+            if claimed:
+                fence(session, claimed)
             count = runs.repeat_last_run(session, stored.id, run_id=run_id, now=self.clock(), queued=bool(claimed))
             if count is None:
                 return None
             buckets = runs.ledger_buckets(session, run_id)
             if stored.location != request.location:
-                self._remember(session, stored.id, request)
+                sources.remember_options(session, stored.id, location=request.location, audience=request.audience)
         seconds = time.perf_counter() - started
         return IngestReport(run_id=run_id, state="succeeded", unchanged=count, buckets=buckets, seconds=seconds)
 
-    def _plan(
-        self, source: Source, request: Request, fingerprint: str, claimed: ClaimedRun | None = None
-    ) -> tuple[Target, str]:
-        """The planned run, and the fingerprint to remember: none while something in the source waits for its time."""
-        target = self._target(source, request.name, claimed.id if claimed else uuid.uuid4().hex)
-        with self.database.read() as session:
-            known = documents.known_documents(session, target.source_id)
-        findings = plan.examine(source, known, self.blobs, self.clock())
-        if findings.emptied and not request.allow_empty:
-            findings.withdraw(source)
+    def _start_retry(self, claimed: ClaimedRun) -> None:
+        with self.database.write() as session:
+            fence(session, claimed)
+            retries.start(session, claimed, self.clock())
+
+    def _target(self, claimed: ClaimedRun) -> Target:
+        recipe = self.recipe
+        try:
             with self.database.write() as session:
-                _fence(session, claimed)
-                plan.record_rights(session, findings, source, target)
-                self._remember(session, target.source_id, request)
-            raise EmptySourceError(
-                "The source has no documents any more; those that it brought are kept.",
-                hint="Check that the folder is mounted and the path is right, or say --allow-empty.",
-            )
-        if request.document:
-            _restrict(findings, request.document)
-        fingerprint = "" if findings.waiting else fingerprint
-        with self.database.write() as session:
-            _fence(session, claimed)
-            plan.record(
-                session,
-                findings,
-                source,
-                target,
-                fingerprint=fingerprint,
-                now=self.clock(),
-                queued=claimed is not None,
-                whole=request.document is None,
-            )
-            self._remember(session, target.source_id, request)
-        return target, fingerprint
+                generation = generations.generation_for(
+                    session, pipeline=recipe.pipeline, space=recipe.space, recipe=recipe.stored, now=self.clock()
+                )
+        except GenerationMismatchError:
+            if self.recipe is recipe:
+                raise
+            return self._target(claimed)  # readers were given another generation just now
+        return Target(
+            source_id=claimed.source_id,
+            source=claimed.source,
+            run_id=claimed.id,
+            generation_id=generation,
+            space_id=recipe.space.id,
+        )
 
-    def _remember(self, session: Session, source_id: int, request: Request) -> None:
-        sources.remember_options(session, source_id, location=request.location, audience=request.audience)
-
-    def _target(self, source: Source, name: str, run_id: str) -> Target:
-        space = self.recipe.space
-        with self.database.write() as session:
-            number = sources.source_id(session, name=name, kind=source.kind, now=self.clock())
-            generation = sources.generation_for(session, pipeline=self.recipe.pipeline, space=space, now=self.clock())
-        return Target(source_id=number, source=name, run_id=run_id, generation_id=generation, space_id=space.id)
-
-    def _apply(
-        self, target: Target, fingerprint: str, report: Report, stop: Callable[[], bool] = lambda: False
-    ) -> float:
+    def _apply(self, target: Target, token: str, report: Report, stop: Callable[[], bool]) -> float:
         with self.database.read() as session:
             open_items = runs.progress(session, target.run_id).total
         embed_seconds = 0.0
         if open_items:
-            recipe = self.recipe
             preparer = Preparer(
                 self.database,
                 self.blobs,
-                embedder=recipe.embedder(),
-                chunker=recipe.chunker(target.source),
+                embedder=self.recipe.embedder(),
+                chunker=self.recipe.chunker(target.source),
                 target=target,
             )
-            RunLoop(self.database, preparer, settings=self.settings, clock=self.clock, stop=stop).run(report)
+            loop = RunLoop(
+                self.database,
+                preparer,
+                token=token,
+                settings=self.settings,
+                clock=self.clock,
+                stop=stop,
+                check_room=partial(require_room, self.blobs.folder, self.settings.min_free_mb),
+            )
+            loop.run(report)
             embed_seconds = preparer.embed_seconds
+        crashpoint("finish.before")
         with self.database.write() as session:
-            if runs.finish(session, target.run_id, self.clock()) == "succeeded" and fingerprint:
+            state, fingerprint = runs.finish(session, target.run_id, token, self.clock())
+            if state == "succeeded" and fingerprint:
                 sources.set_fingerprint(session, target.source_id, fingerprint)
+        crashpoint("finish.after")
         return embed_seconds
 
     def _report(self, run_id: str, seconds: float, embed_seconds: float = 0.0) -> IngestReport:
@@ -259,15 +268,3 @@ class Ingestion:
             seconds=seconds,
             embed_seconds=embed_seconds,
         )
-
-
-def _fence(session: Session, claimed: ClaimedRun | None) -> None:
-    """Nothing of what a worker found out is written once its claim is lost."""
-    if claimed and not queue.holds_run(session, claimed.id, claimed.token):
-        raise LostClaimError(f"Run {claimed.id} was taken over by another worker.")
-
-
-def _restrict(findings: plan.Findings, name: str) -> None:
-    if name not in findings.seen and name not in findings.known:
-        raise DocumentNotFoundError(f"The source has no document {name!r}.", hint="Search shows external ids.")
-    findings.restrict_to(name)

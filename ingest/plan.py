@@ -1,20 +1,19 @@
 """Planning a run: read the source once, keep every changed document's canonical form, say what has to be done.
 
-Nothing a reader can see changes here. The plan becomes real in one transaction, so a killed plan leaves only blobs
-that nobody refers to.
+Nothing a reader can see changes here. The plan becomes real in one transaction (`ingest.enacting`), so a killed plan
+leaves only blobs that nobody refers to.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.blobs import BlobStore
-from core.catalog import audiences, documents, runs, sources
-from core.catalog.documents import Known, Target
-from core.database import Session
+from core.catalog.documents import Known
 from core.errors import BlobDamagedError
 from core.words import Block, ChangeKind, Document, Instant
+from ingest.buried import Graves
 from ingest.sources import Entry, Found, Item, Refused, Source
 
 
@@ -24,12 +23,15 @@ class Findings:
 
     known: dict[str, Known]
     now: Instant
+    graves: Graves
+    ignored: frozenset[tuple[str, str]] = frozenset()  # (external id, blob hash) of what is done without
     work: list[tuple[str, ChangeKind, str]] = field(default_factory=list)
     ledger: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
     doubts: list[Refused] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     narrowed: dict[str, frozenset[str]] = field(default_factory=dict)  # who is left, where somebody lost a right
+    moved: list[str] = field(default_factory=list)  # whose readers change and nothing that is indexed
     unchanged: int = 0
     waiting: bool = False  # something will apply only later: the source has to be read again
 
@@ -40,6 +42,8 @@ class Findings:
 
     def take(self, item: Item, blobs: BlobStore) -> None:
         """Account for one thing that the source yielded."""
+        if isinstance(item, Found):
+            item = self.graves.settle(item)
         if isinstance(item, Found):
             self._take_document(item, blobs)
             return
@@ -110,8 +114,13 @@ class Findings:
             self._count("", [Entry(e.channel, e.item, "failed", "duplicate_document") for e in found.entries])
             return
         self.seen.add(name)
-        self._count(name, found.entries)
         canonical, known = document.canonical(), self.known.get(name)
+        if (name, hashlib.sha256(canonical).hexdigest()) in self.ignored:
+            self._count("", [Entry(e.channel, e.item, "filtered", "ignored") for e in found.entries])
+            if known is not None and known.live:
+                self._narrow(name, document.audience)
+            return
+        self._count(name, found.entries)
         if known is None or not known.live:
             self.work.append((name, "added", blobs.put(canonical)))
         elif known.audience == frozenset(document.audience) and known.blob_sha == hashlib.sha256(canonical).hexdigest():
@@ -129,6 +138,8 @@ class Findings:
             self.waiting = True
             return
         self.work.append((document.external_id, "changed", blobs.put(canonical)))
+        if known.content_sha == document.content_sha and known.audience != frozenset(document.audience):
+            self.moved.append(document.external_id)
 
     def _narrow(self, name: str, readers: Iterable[str]) -> None:
         before, now = self.known[name].audience, frozenset(readers)
@@ -151,59 +162,11 @@ def _holds(refused: Refused, block: Block) -> bool:
     return first <= block.at < last
 
 
-def examine(source: Source, known: dict[str, Known], blobs: BlobStore, now: Instant) -> Findings:
-    """Read the whole source once. Blobs are on the disk when this returns."""
-    findings = Findings(known, now)
+def examine(source: Source, findings: Findings, blobs: BlobStore, check: Callable[[], None] = lambda: None) -> None:
+    """Read the whole source once. Blobs are on the disk when this returns; raises what `check` raises between items."""
     for item in source.read():
+        check()
         findings.take(item, blobs)
     findings.settle(source, blobs)
     if findings.work:
         blobs.flush()
-    return findings
-
-
-def record(
-    session: Session,
-    findings: Findings,
-    source: Source,
-    target: Target,
-    *,
-    fingerprint: str,
-    now: Instant,
-    queued: bool = False,
-    whole: bool = True,
-) -> None:
-    """Write the run, its work and its ledger; what an earlier run of this source left open is superseded.
-
-    A right that was withdrawn holds from here on, before any of the work is done. A run that is not of the `whole`
-    source says nothing about the rest of it. The `queued` run of that id is taken, else a new one is made.
-    """
-    source_id, run_id = target.source_id, target.run_id
-    runs.supersede_unfinished(session, source_id, now, but=run_id)
-    if queued:
-        runs.plan_run(session, run_id, fingerprint=fingerprint, unchanged=findings.unchanged, now=now)
-    else:
-        runs.create_run(
-            session,
-            run_id=run_id,
-            source_id=source_id,
-            fingerprint=fingerprint,
-            unchanged=findings.unchanged,
-            now=now,
-        )
-    runs.add_work(session, run_id, findings.work)
-    runs.add_ledger(session, run_id, findings.ledger)
-    runs.add_quarantine(session, run_id, findings.refused, now)
-    record_rights(session, findings, source, target)
-    if whole or findings.work:
-        # Until the run has ended well, the next one may not take the short cut.
-        sources.set_fingerprint(session, source_id, "")
-
-
-def record_rights(session: Session, findings: Findings, source: Source, target: Target) -> None:
-    """Write who holds what and who lost what by the source's present listings. Raises `WorkspaceTakenError`."""
-    sources.claim_workspace(session, target.source_id, source.workspace or "")
-    audiences.replace_memberships(session, target.source_id, source.memberships())
-    documents.narrow_audiences(
-        session, source=target.source, generation_id=target.generation_id, audiences=findings.narrowed
-    )

@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.catalog import audiences, feeds, passages
+from core.catalog import audiences, passages
 from core.catalog.passages import PassageRow, Place
 from core.clock import Clock
 from core.database import Database, Session
 from core.settings import RetrievalSettings
 from core.words import Instant, Passage
-from features.engines import Candidates
-from features.errors import SpaceMismatchError
+from features.engine_pair import Candidates, EnginePair
 from features.filters import PassageFilter
 from features.store import FeatureStore
 from retrieval import duplicates, fusion, mmr
@@ -47,7 +46,7 @@ class Pool:
 class Ranking:
     """Ranked passages and what making them took. `dropped` counts candidates that the barrier held back.
 
-    `vector` is the question's, shape (dimension,); it leaves the process by no door.
+    `vector` is the question's, shape (dimension,), of the space `space_id`; it leaves the process by no door.
     """
 
     passages: list[Passage]
@@ -55,6 +54,7 @@ class Ranking:
     embed_ms: float
     dropped: int
     generation_id: int
+    space_id: str
     vector: Vector = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, object]:
@@ -63,52 +63,57 @@ class Ranking:
 
 
 class Retriever:
-    """Ranks what a reader may read. Thread-safe: it keeps no state of a question."""
+    """Ranks what a reader may read. Thread-safe: it keeps no state of a question.
+
+    A question asks once which generation readers see, and keeps to it from its vector to the last text.
+    `embed_question` is given the question and the space in which it is to be compared.
+    """
 
     def __init__(
         self,
         database: Database,
         store: FeatureStore,
         *,
-        embed_question: Callable[[str], Vector],
-        space_id: str,
+        embed_question: Callable[[str, str], Vector],
         settings: RetrievalSettings,
         clock: Clock,
     ) -> None:
         self.database = database
         self.store = store
         self.embed_question = embed_question
-        self.space_id = space_id
         self.settings = settings
         self.clock = clock
 
     def search(self, query: Query) -> Ranking:
         """The best passages, best first; raises `NothingIngestedError` on an empty catalogue.
 
-        Raises `SpaceMismatchError` when the catalogue's vectors cannot be compared with those of questions.
+        Raises `SpaceMismatchError` when the embedding model that the catalogue was built with is not there any more.
         """
         started = time.perf_counter()
-        vector = self._embed(query)
-        embedded = time.perf_counter()
+        engines = self._engines(query)
+        caught_up = time.perf_counter()
+        vector = self.embed_question(query.text, engines.space_id)
+        embed_ms = 1000 * (time.perf_counter() - caught_up)
         at = self._moment(query)
         with self.database.read() as session:
-            pool = self._pool(session, query, vector, at)
+            pool = self._pool(session, query, engines, vector, at)
             found = self._complete(session, query, pool, at)
-        ended = time.perf_counter()
         return Ranking(
             passages=found,
-            took_ms=1000 * (ended - started),
-            embed_ms=1000 * (embedded - started),
+            took_ms=1000 * (time.perf_counter() - started),
+            embed_ms=embed_ms,
             dropped=pool.dropped,
             generation_id=pool.generation_id,
+            space_id=engines.space_id,
             vector=vector,
         )
 
     def candidates(self, query: Query) -> Pool:
         """Everything that is considered for a question, before the final order: for evaluation and explanation."""
-        vector = self._embed(query)
+        engines = self._engines(query)
+        vector = self.embed_question(query.text, engines.space_id)
         with self.database.read() as session:
-            return self._pool(session, query, vector, self._moment(query))
+            return self._pool(session, query, engines, vector, self._moment(query))
 
     def order(self, pool: Pool, limit: int, mmr_lambda: float | None = None) -> NDArray[np.intp]:
         """The first `limit` rows of the pool, best first.
@@ -129,30 +134,27 @@ class Retriever:
     def _moment(self, query: Query) -> Instant:
         return query.at if query.at is not None else self.clock()
 
-    def _embed(self, query: Query) -> Vector:
+    def _engines(self, query: Query) -> EnginePair:
         if not query.text.strip():
             raise EmptyQuestionError("The question is empty.", hint="Ask something.")
-        return self.embed_question(query.text)
-
-    def _pool(self, session: Session, query: Query, vector: Vector, at: Instant) -> Pool:
-        live = feeds.live_generation(session)
-        if live is None:
+        engines = self.store.serving()
+        if engines is None:
             raise NothingIngestedError("Nothing has been ingested yet.", hint="Run: threadwise ingest PATH")
-        if live[1] != self.space_id:
-            raise SpaceMismatchError(
-                "The catalogue was embedded by another model than the one that is set.",
-                hint="Restore the embedding settings, or set THREADWISE_DATA_DIR to a new folder and ingest again.",
-            )
+        return engines
+
+    def _pool(self, session: Session, query: Query, engines: EnginePair, vector: Vector, at: Instant) -> Pool:
         allowed = self._filter(session, query, at)
-        size = self.settings.pool
-        found = self.store.search_rows(vector, query.text, pool=size, filter=allowed)
-        places = passages.readable_places(session, live[0], query.reader, at, found.chunk_ids)
+        size, number = self.settings.pool, engines.generation_id
+        found = self.store.search_rows(vector, query.text, pool=size, filter=allowed, engines=engines)
+        places = passages.readable_places(session, number, query.reader, at, found.chunk_ids)
         dropped = len(found.chunk_ids) - len(places)
         if dropped:
             # An engine lags behind the catalogue: once, ask for as many more as were dropped.
-            found = self.store.search_rows(vector, query.text, pool=size + dropped, filter=allowed)
-            places = passages.readable_places(session, live[0], query.reader, at, found.chunk_ids)
-        return self._scored(live[0], found, places, at, dropped)
+            engines.catch_up()
+            more = size + dropped
+            found = self.store.search_rows(vector, query.text, pool=more, filter=allowed, engines=engines)
+            places = passages.readable_places(session, number, query.reader, at, found.chunk_ids)
+        return self._scored(number, found, places, at, dropped)
 
     def _filter(self, session: Session, query: Query, at: Instant) -> PassageFilter:
         reader = query.reader

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.databases", "tests.support.modes"]
+pytest_plugins = ["tests.support.databases", "tests.support.modes", "tests.support.schedule"]
 
 KEPT = frozenset({"THREADWISE_EVAL_DATA"})
 

@@ -23,8 +23,8 @@ def catalogue_digest(threadwise: Threadwise) -> dict[str, str]:
             "features": _hash(state.feature_rows(session)),
         }
         ids = state.chunk_ids(session, generation)
-    engines = Engines(threadwise.database, threadwise.settings.data_dir, threadwise.settings.index)
-    held, indexed = engines.indexed_texts(ids)
+    engines = Engines(threadwise.database, threadwise.settings.data_dir, threadwise.settings.index).serving()
+    held, indexed = (0, {}) if engines is None else engines.indexed_texts(ids)
     parts["words"] = _hash([str(held), *(f"{chunk_id} {indexed.get(chunk_id)}" for chunk_id in ids)])
     return parts | {"all": _hash(f"{name} {value}" for name, value in sorted(parts.items()))}
 

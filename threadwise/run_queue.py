@@ -1,30 +1,48 @@
-"""What admins do with runs: submit, watch, cancel, schedule; and what a worker does with one."""
+"""What admins do with runs: submit, plan, apply, watch, cancel, pause, retry, schedule; what a worker does with one."""
 
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.catalog import overview, queue, runs, sources
+from core.catalog import idempotency, letters, overview, plans, queue, retries, runs, sources
+from core.catalog.letters import Letter
 from core.catalog.overview import RunRow, SourceRow, Standing
+from core.catalog.plans import StoredPlan
 from core.catalog.queue import ClaimedRun
 from core.catalog.sources import KnownSource
+from core.crashpoints import crashpoint
+from core.database import Session
 from core.errors import RunNotFoundError, ThreadwiseError, UnknownSourceError
+from core.room import require_room
 from core.settings import IngestSettings, QueueSettings
-from ingest.errors import SourceNotFoundError
-from ingest.pipeline import Ingestion, Request
+from core.words import Instant
+from ingest.errors import LetterNotFoundError, PlanNotFoundError, SourceNotFoundError, WorldChangedError
+from ingest.pipeline import Ingestion
 from ingest.queued import QueuedRuns
+from ingest.request import Request
 from ingest.sources import Source, open_source
 from ingest.work import Report
+from threadwise.errors import IdempotencyConflictError, QueueFullError
+from threadwise.plans import apply_plan, plan_shape
 
 UPLOAD_SECONDS = 3600.0  # after which an upload that nobody submitted is given up
 AS_IN_SOURCE = "as-in-source"
 """An audience that ends an earlier one: the source itself says again who may read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """A request's own key, of the API key that sent it, and the SHA-256 (hex) of what was asked."""
+
+    key_id: str
+    key: str
+    body_sha: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +56,9 @@ class SubmitRequest:
     workspace_url: str | None = None
     allow_empty: bool = False
     document: str | None = None
+    plan_only: bool = False
     requested_by: str = ""
+    idempotency: Idempotency | None = None
 
 
 class RunQueue:
@@ -57,32 +77,35 @@ class RunQueue:
         """Queue a run and return its id; whoever is told the id may count on the run.
 
         What can be seen to be wrong at once raises here: a source that is not known, a path with nothing at it, of an
-        unknown kind or of another kind than the source.
+        unknown kind or of another kind than the source; too little room, too many runs that wait already.
         """
-        known = self._known(request.source)
-        path = str(Path(request.path).absolute()) if request.path else (known.location if known else "")
-        if not path:
-            raise UnknownSourceError(f"No source {request.source!r} is known.", hint="Upload it, or give its path.")
-        audience = _audience(request.audience, known)
-        # What kind it is is found out anew unless somebody says it: an export must never be read as a folder of pages.
-        source = open_source(
-            path,
-            request.kind,
-            name=request.source,
-            settings=self.ingest,
-            audience=audience,
-            workspace_url=request.workspace_url,
-        )
-        values: dict[str, Any] = {"path": path, "kind": request.kind, "audience": audience}
-        values["workspace_url"] = request.workspace_url
-        values |= {"allow_empty": request.allow_empty, "document": request.document}
-        run_id, now = uuid.uuid4().hex, self.clock()
+        if known_run := self._same(request.idempotency):
+            return known_run
+        require_room(self.ingestion.blobs.folder, self.ingest.min_free_mb)
+        source, values = self._checked(request)
+        run_id = uuid.uuid4().hex
+        try:
+            self._accept(request, source, values, run_id)
+        except _KnownRequestError:
+            return self._same(request.idempotency) or run_id
+        crashpoint("accept.after_commit")
+        return run_id
+
+    def _accept(self, request: SubmitRequest, source: Source, values: dict[str, Any], run_id: str) -> None:
+        now = self.clock()
         with self.database.write() as session:
             number = sources.source_id(session, name=request.source, kind=source.kind, now=now)
+            if queue.waiting_runs(session, number) >= self.settings.max_waiting:
+                raise QueueFullError(
+                    f"{self.settings.max_waiting} runs of {request.source!r} wait already.",
+                    hint="Let some of them end first, or cancel them.",
+                )
             queue.submit(
                 session, run_id=run_id, source_id=number, request=values, requested_by=request.requested_by, now=now
             )
-        return run_id
+            if request.idempotency:
+                _remember(session, request.idempotency, run_id, now)
+            crashpoint("accept.before_commit")
 
     def submit_all(self, requested_by: str) -> tuple[list[str], dict[str, ThreadwiseError]]:
         """Queue a run for every source: the ids of the runs, and by source why one could not be queued."""
@@ -96,14 +119,50 @@ class RunQueue:
         return queued, refused
 
     def work(self, run_id: str, stop: Callable[[], bool], report: Report = lambda _s, _t, _c: None) -> str:
-        """Work a run as far as it goes, and return the state it is in then.
+        """Work exactly this run as far as it goes, and return the state it is in then.
 
         It is given back when `stop` turns true, or when its time is over and another source waits.
         """
-        until = time.monotonic() + self.settings.slice_seconds
-        self.queued.work(run_id, lambda: stop() or self._is_others_turn(run_id, until), report)
-        self._forget_uploads()
+        self._work(stop, report, run_id)
         return self.standing(run_id).run.state
+
+    def work_next(self, stop: Callable[[], bool], report: Report = lambda _s, _t, _c: None) -> str | None:
+        """Work the run whose source waited longest, as far as it goes; its id, None if there is none to take."""
+        return self._work(stop, report, None)
+
+    def _work(self, stop: Callable[[], bool], report: Report, run_id: str | None) -> str | None:
+        until = time.monotonic() + self.settings.slice_seconds
+        worked = self.queued.work(lambda own: stop() or self._is_others_turn(own, until), report, run_id)
+        if worked is not None:
+            self._forget_uploads()
+        return worked
+
+    def plan(self, run_id: str) -> dict[str, Any]:
+        """What a planned run would do. Raises `RunNotFoundError` and `PlanNotFoundError`."""
+        self.standing(run_id)
+        with self.database.read() as session:
+            stored, buckets = plans.of_run(session, run_id), runs.ledger_buckets(session, run_id)
+        if stored is None:
+            raise PlanNotFoundError(f"Run {run_id} has no plan to look at.", hint="threadwise ingest PATH --plan")
+        return plan_shape(stored, buckets)
+
+    def find_plan(self, plan_hash: str) -> str:
+        """The run that a plan's hash stands for. Raises `PlanNotFoundError`."""
+        return self._stored_plan(plan_hash).run_id
+
+    def apply(self, plan_hash: str) -> str:
+        """Let workers do exactly what was planned, once: a plan that was applied already leads to the same run.
+
+        Raises `PlanNotFoundError`, and `WorldChangedError` when source or catalogue are not as they were.
+        """
+        stored = self._stored_plan(plan_hash)
+        if stored.state == "planned":
+            self._check_source(stored)
+            with self.database.write() as session:
+                apply_plan(session, stored, now=self.clock())
+        elif stored.state in ("superseded", "cancelled"):
+            raise WorldChangedError(f"The plan was {stored.state}.", hint="Plan again: threadwise ingest PATH --plan")
+        return stored.run_id
 
     def standing(self, run_id: str) -> Standing:
         """Where a run stands. Raises `RunNotFoundError`."""
@@ -121,7 +180,7 @@ class RunQueue:
     def sources(self) -> list[SourceRow]:
         """Every source with its newest run."""
         with self.database.read() as session:
-            return overview.sources(session)
+            return overview.sources(session, stale_hours=self.settings.stale_hours)
 
     def cancel(self, run_id: str) -> bool:
         """Ask for the end of a run; False if it had ended. Raises `RunNotFoundError`."""
@@ -139,6 +198,127 @@ class RunQueue:
         with self.database.write() as session:
             if not sources.set_schedule(session, name, every_minutes):
                 raise UnknownSourceError(f"No source {name!r} is known.", hint="threadwise sources lists them.")
+
+    def pause(self, name: str) -> None:
+        """Take no run of this source until it goes on; one at work is given back. Raises `UnknownSourceError`."""
+        number = self._named(name).id
+        with self.database.write() as session:
+            queue.pause(session, number, "asked")
+
+    def resume(self, name: str) -> None:
+        """Take runs of this source again, whyever it is paused. Raises `UnknownSourceError`."""
+        number = self._named(name).id
+        with self.database.write() as session:
+            why = queue.paused_sources(session).get(number, "")
+            queue.resume(session, number, why, self.clock())
+
+    def letters(self, source: str | None = None, state: str | None = "open", limit: int = 100) -> list[Letter]:
+        """Dead letters, newest first. Raises `UnknownSourceError`."""
+        if source is not None:
+            self._named(source)
+        with self.database.read() as session:
+            return letters.listing(session, source=source, state=state, limit=limit)
+
+    def letter(self, number: int) -> Letter:
+        """One dead letter. Raises `LetterNotFoundError`."""
+        with self.database.read() as session:
+            found = letters.find(session, number)
+        if found is None:
+            raise LetterNotFoundError(f"There is no dead letter {number}.", hint="threadwise dead-letters lists them.")
+        return found
+
+    def retry_letters(
+        self, numbers: Collection[int] | None = None, source: str | None = None, requested_by: str = ""
+    ) -> list[str]:
+        """Try these open letters again, or all (of one source): the ids of the queued runs, one for each source.
+
+        Documents are tried from their stored form; a source with a file that could not be read is read again.
+        """
+        chosen = self._chosen(numbers, source)
+        queued = []
+        for name in sorted({letter.source for letter in chosen}):
+            mine = [letter for letter in chosen if letter.source == name]
+            if any(letter.kind == "place" for letter in mine):
+                queued.append(self.submit(SubmitRequest(source=name, requested_by=requested_by)))
+                with self.database.write() as session:
+                    letters.mark(session, [letter.id for letter in mine], "retried", self.clock())
+            elif run_id := self._retried(name, mine, requested_by):
+                queued.append(run_id)
+        return queued
+
+    def ignore_letters(self, numbers: Collection[int]) -> int:
+        """Do without what these open letters are about, also in later runs; returns how many were open."""
+        for number in numbers:
+            self.letter(number)
+        with self.database.write() as session:
+            return letters.mark(session, numbers, "ignored", self.clock())
+
+    def _retried(self, name: str, chosen: list[Letter], requested_by: str) -> str | None:
+        run_id, now = uuid.uuid4().hex, self.clock()
+        number = self._named(name).id
+        with self.database.write() as session:
+            left = retries.submit(session, chosen, run_id=run_id, source_id=number, requested_by=requested_by, now=now)
+        return run_id if left else None
+
+    def _chosen(self, numbers: Collection[int] | None, source: str | None) -> list[Letter]:
+        if numbers is None:
+            return self.letters(source, limit=100_000)
+        return [letter for number in numbers if (letter := self.letter(number)).state == "open"]
+
+    def _stored_plan(self, plan_hash: str) -> StoredPlan:
+        with self.database.read() as session:
+            stored = plans.find(session, plan_hash)
+        if stored is None:
+            raise PlanNotFoundError(f"There is no plan {plan_hash}.", hint="threadwise ingest PATH --plan")
+        return stored
+
+    def _check_source(self, stored: StoredPlan) -> None:
+        """Raise `WorldChangedError` unless the source still is what was planned from."""
+        planned = stored.plan["resolution"]["fingerprint"]
+        with self.database.read() as session:
+            claimed = queue.as_claimed(session, stored.run_id)
+        source, _ = self._opened(claimed)
+        if source is not None and planned and self.ingestion.fingerprint(source) != planned:
+            raise WorldChangedError(
+                "The source has changed since it was planned.", hint="Plan again: threadwise ingest PATH --plan"
+            )
+
+    def _same(self, asked: Idempotency | None) -> str | None:
+        if asked is None:
+            return None
+        with self.database.read() as session:
+            found = idempotency.find(session, asked.key_id, asked.key)
+        if found is None:
+            return None
+        body_sha, run_id = found
+        if body_sha != asked.body_sha:
+            raise IdempotencyConflictError(
+                "This Idempotency-Key came with another request before.", hint="Choose a new key for a new request."
+            )
+        return run_id
+
+    def _checked(self, request: SubmitRequest) -> tuple[Source, dict[str, Any]]:
+        known = self._known(request.source)
+        path = str(Path(request.path).absolute()) if request.path else (known.location if known else "")
+        if not path:
+            raise UnknownSourceError(f"No source {request.source!r} is known.", hint="Upload it, or give its path.")
+        audience = _audience(request.audience, known)
+        # What kind it is is found out anew unless somebody says it: an export must never be read as a folder of pages.
+        source = open_source(
+            path,
+            request.kind,
+            name=request.source,
+            settings=self.ingest,
+            audience=audience,
+            workspace_url=request.workspace_url,
+        )
+        return source, _request(request, path, audience).as_asked()
+
+    def _named(self, name: str) -> KnownSource:
+        known = self._known(name)
+        if known is None:
+            raise UnknownSourceError(f"No source {name!r} is known.", hint="threadwise sources lists them.")
+        return known
 
     def _forget_uploads(self) -> None:
         """Delete uploads that no source was read from last and no run has still to read."""
@@ -164,30 +344,53 @@ class RunQueue:
         with self.database.read() as session:
             return sources.known_source(session, name)
 
-    def _opened(self, claimed: ClaimedRun) -> tuple[Source, Request]:
-        """The source of a run and how to read it: as it was submitted, else as it was read last."""
-        known, asked = self._known(claimed.source), SubmitRequest(source=claimed.source, **_as_asked(claimed))
+    def _opened(self, claimed: ClaimedRun) -> tuple[Source | None, Request]:
+        """The source of a run and how to read it: as it was submitted, else as it was read last.
+
+        None where nothing has to be read any more.
+        """
+        known, asked = self._known(claimed.source), _as_asked(claimed)
         path = asked.path or (known.location if known else "")
+        if claimed.state == "running" or claimed.request.get("letters"):
+            return None, _request(asked, path, asked.audience)
         if not path:
             raise SourceNotFoundError(f"The source {claimed.source!r} was never read.", hint="Upload it.")
         # A schedule reads as the last run did, what was submitted has settled it already.
         audience = asked.audience if asked.path else _audience(None, known)
         opened = partial(open_source, path, name=claimed.source, settings=self.ingest, audience=audience)
         source = opened(asked.kind, workspace_url=asked.workspace_url)
-        request = Request(
-            name=claimed.source,
-            location=path,
-            audience=audience,
-            allow_empty=asked.allow_empty,
-            document=asked.document,
-        )
-        return source, request
+        if known:
+            sources.require_kind(claimed.source, known.kind, source.kind)
+        return source, _request(asked, path, audience)
 
 
-def _as_asked(claimed: ClaimedRun) -> dict[str, Any]:
-    names = asdict(SubmitRequest(source="")).keys() - {"source", "requested_by"}
-    values = {name: value for name, value in claimed.request.items() if name in names}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+class _KnownRequestError(Exception):
+    """Somebody else was faster with the same key."""
+
+
+def _remember(session: Session, asked: Idempotency, run_id: str, now: Instant) -> None:
+    if not idempotency.remember(session, asked.key_id, asked.key, body_sha=asked.body_sha, run_id=run_id, now=now):
+        raise _KnownRequestError
+
+
+def _request(asked: SubmitRequest, path: str, audience: tuple[str, ...] | None) -> Request:
+    return Request(
+        name=asked.source,
+        location=path,
+        audience=audience,
+        kind=asked.kind,
+        workspace_url=asked.workspace_url,
+        allow_empty=asked.allow_empty,
+        document=asked.document,
+        plan_only=asked.plan_only,
+    )
+
+
+def _as_asked(claimed: ClaimedRun) -> SubmitRequest:
+    names = {"path", "kind", "audience", "workspace_url", "allow_empty", "document", "plan_only"}
+    values: dict[str, Any] = {name: value for name, value in claimed.request.items() if name in names}
+    audience = values.pop("audience", None)
+    return SubmitRequest(source=claimed.source, audience=None if audience is None else tuple(audience), **values)
 
 
 def _audience(given: tuple[str, ...] | None, known: KnownSource | None) -> tuple[str, ...] | None:

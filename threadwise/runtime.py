@@ -16,32 +16,37 @@ from threadpoolctl import threadpool_limits
 
 from core import clock
 from core.blobs import BlobStore
-from core.catalog import answers, audiences, feeds, passages, runs, sources
+from core.catalog import answers, audiences, builds, generations, passages, runs, sources
 from core.catalog.answers import StoredAnswer
 from core.catalog.passages import Reader
 from core.database import Database
 from core.errors import AnswerNotFoundError, UnknownPrincipalError
 from core.settings import Settings
 from core.words import EVERYONE
-from features.embedding import Embedder, document_room, embed_question, open_embedder
+from features.embedding import Embedder, embed_question, open_embedder
 from features.store import FeatureStore, open_feature_store
 from generation.answering import Answerer
 from generation.answers import AskRequest, Event
 from generation.evidence import EvidenceFinder
 from generation.model import LanguageModel
 from generation.prompts import GROUNDED, UNGROUNDED, with_shots
-from ingest.chunking import ChunkLimits, chunk_document, pipeline_id
 from ingest.errors import SourceNameTakenError, SourceUnreadableError
-from ingest.pipeline import Ingestion, IngestReport, Recipe, Request
-from ingest.prepare import Chunker
+from ingest.pipeline import Ingestion, IngestReport
+from ingest.recipe import Recipe
+from ingest.request import Request
 from ingest.sources import open_source
 from ingest.work import Report
 from retrieval.errors import NothingIngestedError
 from retrieval.query import Query
 from retrieval.retriever import Ranking, Retriever
+from threadwise.deletions import Deletions
+from threadwise.gate import Gate
+from threadwise.generations import Generations
 from threadwise.inbox import Inbox
 from threadwise.keyring import Keyring
 from threadwise.language import open_language_model
+from threadwise.maintenance import Maintenance
+from threadwise.recipes import Recipes
 from threadwise.run_queue import AS_IN_SOURCE, RunQueue
 
 
@@ -71,17 +76,38 @@ class Threadwise:
         return open_embedder(self.settings.embedding)
 
     @cached_property
+    def recipes(self) -> Recipes:
+        """How the documents of each generation are cut and embedded."""
+        return Recipes(
+            lambda: self.database,
+            embedding=self.settings.embedding,
+            ingest=self.settings.ingest,
+            embedder=lambda: self.embedder,
+        )
+
+    @cached_property
+    def generations(self) -> Generations:
+        """Builds generations beside the one that readers see, and lets them see another."""
+        settings, where = self.settings, self.settings.data_dir
+        share = settings.ingest.quarantine_share
+        gate = Gate(
+            database=self.database, blobs=self.blobs, data_dir=where, index=settings.index, quarantine_share=share
+        )
+        return Generations(
+            self.database,
+            self.blobs,
+            self.recipes,
+            gate,
+            data_dir=where,
+            settings=settings.ingest,
+            grace_seconds=settings.ask.grace_seconds,
+            clock=self.clock,
+        )
+
+    @property
     def recipe(self) -> Recipe:
-        """How documents become chunks and vectors under the present settings."""
-        settings, tokenizer, space = self.settings.ingest, self.embedder.tokenizer, self.embedder.space
-        room = document_room(self.embedder) + tokenizer.special
-        limits = ChunkLimits(max_tokens=min(settings.chunk_tokens, room), overlap=settings.overlap_tokens)
-        pipeline = pipeline_id(tokenizer.fingerprint, limits, settings.sitting_gap_minutes)
-
-        def chunker(source: str) -> Chunker:
-            return partial(chunk_document, source=source, tokenizer=tokenizer, limits=limits, pipeline=pipeline)
-
-        return Recipe(pipeline=pipeline, space=space, chunker=chunker, embedder=lambda: self.embedder)
+        """How documents become chunks and vectors in the generation that readers see."""
+        return self.recipes.live()
 
     @cached_property
     def ingestion(self) -> Ingestion:
@@ -89,7 +115,7 @@ class Threadwise:
         return Ingestion(
             self.database,
             self.blobs,
-            self.recipe,
+            lambda: self.recipe,
             settings=self.settings.ingest,
             clock=self.clock,
             locks=self.settings.data_dir / "locks",
@@ -110,8 +136,7 @@ class Threadwise:
         return Retriever(
             self.database,
             self.store,
-            embed_question=partial(embed_question, self.embedder),
-            space_id=self.embedder.space.id,
+            embed_question=lambda text, space_id: embed_question(self.recipes.embedder_of(space_id), text),
             settings=self.settings.retrieval,
             clock=self.clock,
         )
@@ -132,6 +157,31 @@ class Threadwise:
         return Keyring(self.database, self.clock)
 
     @cached_property
+    def deletions(self) -> Deletions:
+        """Takes documents and people away for good."""
+        return Deletions(
+            self.database,
+            self.blobs,
+            recipe=lambda: self.recipe,
+            data_dir=self.settings.data_dir,
+            grace_seconds=self.settings.ask.grace_seconds,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Checks, repairs, rebuilds, backs up and restores."""
+        return Maintenance(
+            self.database,
+            self.blobs,
+            data_dir=self.settings.data_dir,
+            index=self.settings.index,
+            embedder_of=self.recipes.embedder_of,
+            deletions=self.deletions,
+            clock=self.clock,
+        )
+
+    @cached_property
     def inbox(self) -> Inbox:
         """Questions that came from Slack."""
         return Inbox(self.database, lease_seconds=self.settings.slack.lease_seconds, clock=self.clock)
@@ -147,7 +197,7 @@ class Threadwise:
         return Answerer(
             self.database,
             self.retriever,
-            EvidenceFinder(self.embedder.embed_documents),
+            lambda space_id: EvidenceFinder(self.recipes.embedder_of(space_id).embed_documents),
             model=self._model_once,
             templates=(with_shots(GROUNDED, self.settings.ask.shots), UNGROUNDED),
             settings=self.settings.ask,
@@ -169,12 +219,17 @@ class Threadwise:
     def may_read(self, reader: Reader, *, chunks: Collection[str], documents: Collection[str] = ()) -> bool:
         """Whether somebody may read, at this moment, all of these chunks and something of each of these documents."""
         with self.database.read() as session:
-            live = feeds.live_generation(session)
+            live = generations.live_id(session)
             if live is None:
                 return False
-            where = (session, live[0], reader, self.clock())
-            readable = passages.readable_places(*where, sorted(chunks))
-            return readable.keys() >= set(chunks) and passages.readable_documents(*where, documents) >= set(documents)
+            at, readable = self.clock(), set[str]()
+            # An answer keeps to the generation that it was given from; each that stands knows every deletion and right.
+            for number in (live, *builds.standing(session)):
+                if readable >= set(chunks):
+                    break
+                readable |= passages.readable_places(session, number, reader, at, sorted(chunks)).keys()
+            open_documents = passages.readable_documents(session, live, reader, at, documents)
+            return readable >= set(chunks) and open_documents >= set(documents)
 
     def rate(self, answer_id: str, *, key_id: str, value: Literal[-1, 1], comment: str = "") -> None:
         """Keep what somebody thinks of an answer; a second opinion of the same key replaces the first."""
@@ -264,8 +319,7 @@ class Threadwise:
 
     def ping(self) -> None:
         """Raise what a caller would meet: the database cannot be opened, the model is missing."""
-        with self.database.read():
-            _ = self.embedder.space
+        _ = self.recipes.live_embedder().space
 
     def close(self) -> None:
         """Close what was opened."""

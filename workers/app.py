@@ -48,9 +48,10 @@ def celery_app(settings: QueueSettings) -> Celery:
 
     It is not made Celery's current one: who wants to ring has to say at which bell.
     """
-    if not settings.url:
+    if settings.url in ("", "none"):
         raise InvalidSettingError(
-            "THREADWISE_QUEUE__URL is empty.", hint="`threadwise up` sets it; otherwise name a Redis or Valkey."
+            "THREADWISE_QUEUE__URL names no broker.",
+            hint="`threadwise up` sets it; otherwise name a Redis or Valkey, or start workers.poller.",
         )
     app = Celery("threadwise", broker=settings.url, set_as_current=False)
     app.conf.update(_DELIVERY | _TRANSPORT | _WORKER)

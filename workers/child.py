@@ -4,6 +4,7 @@ import mmap
 import os
 import signal
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,11 @@ from types import FrameType
 import structlog
 
 from core.errors import ThreadwiseError
+from ingest.lanes import ABANDONED
 from threadwise.runtime import Threadwise
+
+STUCK = 71
+"""The exit status of a worker that gave itself up because a document never came to an end."""
 
 _NUMBER = struct.Struct("q")
 
@@ -61,6 +66,21 @@ class AtWork:
         self._shared[:] = _NUMBER.pack(number)
 
 
+def work_all(threadwise: Threadwise, stop: Callable[[], bool]) -> int:
+    """Work one run after the other until there is none to take or `stop` turns true; returns how many there were.
+
+    A process with a thread that no document's preparation ever ended ends itself: it would only get slower.
+    """
+    worked = 0
+    while not stop() and (run_id := threadwise.runs.work_next(stop)) is not None:
+        worked += 1
+        log.info("run_worked", run=run_id)
+        if any(thread.name == ABANDONED for thread in threading.enumerate()):
+            log.warning("worker_has_stuck_threads")
+            os._exit(STUCK)
+    return worked
+
+
 class Child:
     """Works one run at a time. The installation is opened by the first ring, so that no connection crosses a fork."""
 
@@ -72,20 +92,18 @@ class Child:
         self._told = False
 
     def work(self, run_id: str) -> None:
-        """Answer a ring, in the main thread of a process.
+        """Answer a ring, in the main thread of a process: work whichever runs are next until there are none.
 
         What fails is left to the sweeper, with a fresh installation where trying again can help.
         """
         with self._at_work.marked(), self._listening():
             try:
                 self._opened = self._opened or self._open_installation()
-                state = self._opened.runs.work(run_id, self.is_stopping)
+                work_all(self._opened, self.is_stopping)
             except ThreadwiseError as error:
-                log.warning("run_not_worked", run=run_id, code=error.code)
+                log.warning("run_not_worked", rung=run_id, code=error.code)
                 if error.retryable:
                     self.close()
-            else:
-                log.info("run_worked", run=run_id, state=state)
 
     def is_stopping(self) -> bool:
         """Whether the run at hand is to be given back: the worker stops, or this process alone was asked to."""

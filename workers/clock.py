@@ -1,7 +1,4 @@
-"""`python -m workers.clock`: passes rings on to the broker, rings again for forgotten runs, starts scheduled ones.
-
-Everything it does is one transaction and a ring, so it may be killed anywhere, and two clocks do no harm.
-"""
+"""`python -m workers.clock`: passes rings on to the broker, and keeps every other duty (`workers.duties`)."""
 
 import os
 import random
@@ -17,24 +14,25 @@ from types import FrameType
 import structlog
 
 from core import clock, telemetry
-from core.catalog import queue
+from core.catalog import queue, tombstones
 from core.clock import Clock
 from core.database import Database
 from core.errors import ThreadwiseError
-from core.settings import QueueSettings, load_settings
-from core.words import Instant
+from core.settings import Settings, load_settings
+from ingest.rescue import Rescuer
 from workers.app import celery_app
 from workers.bell import Bell
+from workers.duties import LOOKS, Resumer, Sweeper, forget, report_stale, schedule
 from workers.logs import take_over_logging
+from workers.upkeep import Upkeep
 
 BATCH = 100
-BUSY_SECONDS = 60.0
-"""While rings wait at the broker its workers are busy, not deaf: then a run is rung for once in this time."""
-
 SCHEDULE_SECONDS = 5.0
+PURGE_SECONDS = 30.0
+FSCK_SECONDS = 86_400.0
+SETTLED_SECONDS = 120.0
 FORGET_SECONDS = 3600.0
-KEPT_MICROS = 86_400_000_000  # a day of sent rings stays, to look at
-LONGEST_BACKOFF = 10.0
+LONGEST_BACKOFF = 2.0
 FAREWELL_SECONDS = 0.8  # a transaction that still waits for the disk is left to the operating system
 
 log = structlog.get_logger(__name__)
@@ -58,32 +56,6 @@ def relay(database: Database, ring: Callable[[str], None], now: Clock) -> int:
             with database.write() as session:
                 queue.mark_sent(session, sent, now())
     return len(sent)
-
-
-def sweep(database: Database, waiting: Callable[[], int], now: Clock, *, quiet_seconds: float) -> int:
-    """Put a ring into the outbox for every open run that nobody holds and nobody rang for; returns how many."""
-    quiet = max(quiet_seconds, BUSY_SECONDS) if waiting() else quiet_seconds
-    with database.write() as session:
-        forgotten = queue.ring_forgotten(session, quiet_seconds=quiet, now=now())
-    if forgotten:
-        log.info("rang_again", runs=len(forgotten))
-    return len(forgotten)
-
-
-def schedule(database: Database, now: Clock) -> int:
-    """Queue a run of every source whose time has come; returns how many. Two clocks queue one run."""
-    at = now()
-    with database.read() as session:
-        if not queue.due_sources(session, at):
-            return 0
-    with database.write() as session:
-        return len(queue.submit_due(session, at))
-
-
-def forget(database: Database, now: Clock) -> int:
-    """Delete rings that were sent more than a day ago; returns how many."""
-    with database.write() as session:
-        return queue.forget_sent(session, Instant(now() - KEPT_MICROS))
 
 
 @dataclass(slots=True)
@@ -127,14 +99,39 @@ def keep(duties: Sequence[Duty], stop: threading.Event) -> None:
         stop.wait(max(0.0, min(duty.due for duty in duties) - time.monotonic()))
 
 
-def duties_of(opened: Callable[[], Database], bell: Bell, settings: QueueSettings, now: Clock) -> list[Duty]:
-    """What a clock does, and how often. The catalogue is opened by the first duty that finds it there."""
-    quiet = settings.sweep_seconds
+def lasting_duties(opened: Callable[[], Database], settings: Settings, now: Clock) -> list[Duty]:
+    """What is done with or without a broker. The catalogue is opened by the first duty that finds it there."""
+    ingest, queue_settings = settings.ingest, settings.queue
+    rescuer = cache(lambda: Rescuer(opened(), now, ingest.lease_seconds, ingest.max_attempts))
+    upkeep = Upkeep()
+    resumer = Resumer(opened, now, settings.data_dir, ingest.min_free_mb, ingest.pause_seconds)
     return [
-        Duty("relay", settings.relay_seconds, lambda: relay(opened(), bell.ring, now)),
-        Duty("sweep", settings.sweep_seconds, lambda: sweep(opened(), bell.waiting, now, quiet_seconds=quiet)),
+        Duty("rescue", ingest.lease_seconds / LOOKS, lambda: len(rescuer().look())),
+        Duty("resume", ingest.pause_seconds / LOOKS, resumer.look),
         Duty("schedule", SCHEDULE_SECONDS, lambda: schedule(opened(), now)),
         Duty("forget", FORGET_SECONDS, lambda: forget(opened(), now)),
+        Duty("stale", FORGET_SECONDS, lambda: report_stale(opened(), queue_settings.stale_hours)),
+        Duty("purge", PURGE_SECONDS, lambda: purge(opened(), upkeep, settings.ask.grace_seconds)),
+        # Soon after every start, which may follow a power cut, and then every night.
+        Duty("fsck", FSCK_SECONDS, lambda: upkeep.start("fsck"), due=time.monotonic() + SETTLED_SECONDS),
+    ]
+
+
+def purge(database: Database, upkeep: Upkeep, grace_seconds: float) -> int:
+    """Have deletions finished that were cut short; returns how many processes were started for it."""
+    with database.read() as session:
+        unfinished = tombstones.due(session, grace_seconds)
+    return upkeep.start("purge") if unfinished else 0
+
+
+def duties_of(opened: Callable[[], Database], bell: Bell, settings: Settings, now: Clock) -> list[Duty]:
+    """What a clock does, and how often."""
+    quiet = settings.queue.sweep_seconds
+    sweeper = Sweeper(opened, bell.waiting, now, quiet)
+    return [
+        Duty("relay", settings.queue.relay_seconds, lambda: relay(opened(), bell.ring, now)),
+        Duty("sweep", quiet / LOOKS, sweeper.sweep),
+        *lasting_duties(opened, settings, now),
     ]
 
 
@@ -151,7 +148,7 @@ def main() -> None:
         database.migrate()
         return database
 
-    duties = duties_of(opened, Bell(celery_app(settings.queue)), settings.queue, clock.now)
+    duties = duties_of(opened, Bell(celery_app(settings.queue)), settings, clock.now)
     sys.exit(_run(duties))
 
 

@@ -15,10 +15,9 @@ from workers.app import celery_app, register_run
 from workers.bell import Bell
 from workers.child import AtWork, Child, StopFlag
 from workers.logs import take_over_logging
+from workers.memory import watch_memory
+from workers.nice import NICENESS
 from workers.silence import Silence, watch
-
-NICENESS = 10
-"""Questions come before ingestion."""
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +29,7 @@ def worker_app(settings: Settings) -> Celery:
     back at its next document, and Celery, which waits for the task, ends.
     """
     stop, at_work = StopFlag(), AtWork()
-    child = Child(lambda: Threadwise(settings), stop, at_work)
+    child = Child(lambda: _opened(settings), stop, at_work)
     app = celery_app(settings.queue)
     register_run(app, child.work)
     _connect(signals.setup_logging, lambda: None)  # that somebody listens keeps Celery's own logging out
@@ -40,6 +39,11 @@ def worker_app(settings: Settings) -> Celery:
     _connect(signals.worker_shutting_down, stop.set)
     _connect(signals.worker_process_shutdown, child.close)
     return app
+
+
+def _opened(settings: Settings) -> Threadwise:
+    watch_memory(settings.ingest.max_memory_mb)
+    return Threadwise(settings)
 
 
 def _connect(event: signals.Signal, act: Callable[[], object]) -> None:

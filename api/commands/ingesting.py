@@ -17,7 +17,7 @@ Audience = Annotated[
 ]
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - each is an option
     path: Annotated[str, typer.Argument(help="A Slack export (zip or folder), a folder of Markdown, or one file.")],
     *,
     source: Annotated[str | None, typer.Option(help="Name of the source [default: the file's name].")] = None,
@@ -29,10 +29,16 @@ def ingest(
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Take everything away when the source has nothing any more.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be done, and by which hash it can be applied.")
+    ] = False,
     data_dir: options.DataDir = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Ingest a source, or bring it up to date: what did not change is not read twice.
+
+    With --plan nothing is done yet: it lists the documents that would be added, changed, removed or shown to others,
+    and `threadwise runs apply HASH` does exactly that, or says that the world has changed meanwhile.
 
     Example: threadwise ingest acme-export.zip --source acme-slack
     """
@@ -47,8 +53,10 @@ def ingest(
         allow_empty=allow_empty,
     )
     with opened(data_dir) as installation, shown_progress() as progress:
-        report = installation.ingest(order, progress)
-        show_report(installation, report, as_json=as_json)
+        if plan:
+            show_plan(installation.plan(order, progress), as_json=as_json)
+        else:
+            show_report(installation, installation.ingest(order, progress), as_json=as_json)
 
 
 @contextmanager
@@ -58,6 +66,16 @@ def shown_progress() -> Iterator[Progress]:
 
     with ingest_progress(quiet=False) as show:
         yield show
+
+
+def show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what a plan would do."""
+    from api.rendering import plan_text  # noqa: PLC0415
+
+    if as_json:
+        print_json(plan)
+    else:
+        print_text(plan_text(plan))
 
 
 def show_report(installation: Installation, report: Mapping[str, Any], *, as_json: bool) -> None:

@@ -35,13 +35,13 @@ def evaluate(
 
     Example: threadwise eval benchmarks/questions --keep ~/kept
     """
-    from api.progress import ingest_progress  # noqa: PLC0415
+    from api.progress import counted, ingest_progress  # noqa: PLC0415
     from api.rendering import table_text  # noqa: PLC0415
     from core.settings import load_settings  # noqa: PLC0415
     from threadwise.evaluation import evaluate_set  # noqa: PLC0415
 
-    with ingest_progress(quiet=False) as report:
-        figures = evaluate_set(directory, load_settings(), keep=keep, report=report)
+    with ingest_progress(quiet=False) as show:
+        figures = evaluate_set(directory, load_settings(), keep=keep, report=counted(show))
     if as_json:
         print_json(figures)
     else:

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from api import options
-from api.commands.ingesting import show_report, shown_progress
-from api.installation import ended_well, opened, report_of
+from api.commands.ingesting import show_plan, show_report, shown_progress
+from api.commands.letters import Numbers, OfSource, retry_letters
+from api.installation import Installation, Json, ended_well, opened, report_of
 from api.output import print_json, print_text
 
 app = typer.Typer(
@@ -50,22 +51,31 @@ def list_runs(
 
 @app.command()
 def show(run_id: options.RunId, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
-    """Show one run: what it did, what it could not take, why it failed.
+    """Show one run: what it did or how far it is, what it could not take, why it failed, what it is going to do.
 
     Example: threadwise runs show 0123456789abcdef0123456789abcdef
     """
     from api.listing import run_text  # noqa: PLC0415
-    from api.rendering import quarantine_text  # noqa: PLC0415
 
     with opened(data_dir) as installation:
         run = installation.run(options.text(run_id))
-        refused = installation.quarantined(run["run_id"]) if run["documents"]["quarantined"] else []
-    if as_json:
-        return print_json(run)
-    print_text(run_text(run, report_of(run)))
-    if refused:
-        print_text(quarantine_text(refused))
-    return None
+        if as_json:
+            print_json(run)
+            return
+        print_text(run_text(run, report_of(run)))
+        _show_problems(installation, run)
+        if run["state"] == "planned":
+            show_plan(installation.plan_of(run["run_id"]), as_json=False)
+
+
+def _show_problems(installation: Installation, run: Json) -> None:
+    from api.listing import problems_text  # noqa: PLC0415
+    from api.rendering import quarantine_text  # noqa: PLC0415
+
+    if run["problems"]:
+        print_text(problems_text(run))
+    elif run["documents"]["quarantined"]:
+        print_text(quarantine_text(installation.quarantined(run["run_id"])))
 
 
 @app.command()
@@ -117,6 +127,70 @@ def start(
             with shown_progress() as progress:
                 report = installation.again(name, one, progress)
             show_report(installation, report, as_json=as_json)
+
+
+@app.command()
+def apply(
+    plan_hash: Annotated[str, typer.Argument(help="What `threadwise ingest --plan` printed.")],
+    *,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Do exactly what a plan says, once, and follow the run.
+
+    A plan that does not fit the catalogue any more is refused: plan again. One that was applied is not applied twice.
+
+    Example: threadwise runs apply 0123456789abcdef
+    """
+    wanted = options.present(plan_hash, "the hash")
+    with opened(data_dir) as installation, shown_progress() as progress:
+        show_report(installation, installation.apply(wanted, progress), as_json=as_json)
+
+
+@app.command()
+def pause(source: Source, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
+    """Take no run of a source any more; one that is at work stops after the documents it has in hand.
+
+    Example: threadwise runs pause acme-slack
+    """
+    name = options.present(source, "the source")
+    with opened(data_dir) as installation:
+        row = installation.pause(name)
+    if as_json:
+        print_json(row)
+    else:
+        print_text(f"{row['name']} is paused. What waits is kept: threadwise runs resume {row['name']}")
+
+
+@app.command()
+def resume(source: Source, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
+    """Take the runs of a paused source again, from where they stopped.
+
+    Example: threadwise runs resume acme-slack
+    """
+    name = options.present(source, "the source")
+    with opened(data_dir) as installation:
+        row = installation.resume(name)
+    if as_json:
+        print_json(row)
+    else:
+        print_text(f"{row['name']} is not paused.")
+
+
+@app.command()
+def retry(
+    letters: Numbers = None,
+    *,
+    source: OfSource = None,
+    every_letter: Annotated[bool, typer.Option("--all", help="Everything that no run could take.")] = False,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Try again what runs could not take, and nothing else of their sources; the same as `dead-letters retry`.
+
+    Example: threadwise runs retry --source acme-slack
+    """
+    retry_letters(letters, source=source, every_letter=every_letter, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()

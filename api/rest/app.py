@@ -15,7 +15,7 @@ from api.rest.edge import Edge
 from api.rest.gate import Gate, Shares, allowed_hosts, demand_scopes
 from api.rest.metrics import Metrics
 from api.rest.problems import show_error, show_fault, show_refusal
-from api.rest.routes import health, keys, questions, runs, slack
+from api.rest.routes import documents, health, keys, letters, questions, runs, slack, sources
 from api.rest.service import Service
 from api.version import installed_version
 from core.errors import ThreadwiseError
@@ -48,8 +48,8 @@ def create_app(threadwise: Threadwise) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    for router in (questions.router, runs.router, keys.router, health.router, slack.router):
-        app.include_router(router)
+    for routes in (questions, runs, sources, letters, documents, keys, health, slack):
+        app.include_router(routes.router)
     app.add_exception_handler(ThreadwiseError, show_error)
     app.add_exception_handler(HTTPException, show_refusal)
     app.add_exception_handler(RequestValidationError, show_fault)

@@ -1,53 +1,24 @@
 """Following runs: one look at the catalogue now and then for each listener, and none when nobody listens."""
 
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from anyio import CapacityLimiter, to_thread
 
+from api.installation import is_settled
 from api.rest.errors import LaterError, UnauthorizedError
 from api.rest.sse import SILENCE_SECONDS, Typed
 from core.catalog.overview import Standing
 from threadwise.runtime import Threadwise
 
 POLL_SECONDS: Final = 0.5
-WINDOW_SECONDS: Final = 10.0  # over which the rate is taken
 AT_ONCE: Final = 64
 LOOKING: Final = 2  # threads: many listeners take nothing from those who ask
-_STAGES: Final = {"queued": "waiting", "planning": "reading", "running": "embedding"}
-
-
-class Pace:
-    """How fast a run gets on, and when it will be done; `clock` gives seconds."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def progress(self, standing: Standing) -> dict[str, Any]:
-        """The data of a `progress` event. `rate` is in documents per second, None until there is one."""
-        state, counts = standing.run.state, standing.progress
-        rate = self._rate(counts.settled)
-        left = counts.total - counts.settled
-        return {
-            "state": state,
-            "stage": _STAGES.get(state, "ended"),
-            "settled": counts.settled,
-            "total": counts.total,
-            "chunks": counts.chunks,
-            "rate": rate and round(rate, 2),
-            "eta_seconds": round(left / rate) if rate else None,
-        }
-
-    def _rate(self, settled: int) -> float | None:
-        now = self._clock()
-        self._seen.append((now, settled))
-        while len(self._seen) > 2 and now - self._seen[0][0] > WINDOW_SECONDS:  # noqa: PLR2004 - a rate needs two
-            self._seen.popleft()
-        since, before = self._seen[0]
-        return (settled - before) / (now - since) if settled > before and now > since else None
+SEEN: Final = ("state", "stage", "paused", "done", "total", "chunks", "problems")
+"""What makes news when it changes."""
+RECKONED: Final = ("rate", "eta_seconds", "seconds")
+"""What grows by itself: told with the news."""
 
 
 class Listeners:
@@ -60,7 +31,7 @@ class Listeners:
         self._looking = CapacityLimiter(LOOKING)
 
     async def follow(self, run_id: str, secret: str) -> AsyncGenerator[Typed | None, None]:
-        """`progress` whenever something changed, `done` at the end.
+        """`progress` whenever something changed, `done` when it has ended or is planned.
 
         Raises `RunNotFoundError` and `LaterError` at once; the events raise `UnauthorizedError` when the key dies.
         """
@@ -69,18 +40,19 @@ class Listeners:
         return self._events(run_id, secret, await self._look(run_id))
 
     async def _events(self, run_id: str, secret: str, standing: Standing) -> AsyncGenerator[Typed | None, None]:
-        pace, said, spoken = Pace(time.monotonic), None, time.monotonic()
+        said, spoken = None, time.monotonic()
         self._open += 1
         try:
             while True:
-                if (news := pace.progress(standing)) != said:
+                shape = standing.as_json()
+                if (news := _part(shape, SEEN)) != said:
                     said, spoken = news, time.monotonic()
-                    yield "progress", news
+                    yield "progress", news | _part(shape, RECKONED)
                 elif time.monotonic() - spoken > SILENCE_SECONDS:
                     spoken = time.monotonic()
                     yield None
-                if not standing.run.is_open:
-                    yield "done", standing.as_json()
+                if is_settled(shape):
+                    yield "done", shape
                     return
                 await self._pause(POLL_SECONDS)
                 standing = await self._look(run_id, secret)
@@ -95,3 +67,7 @@ class Listeners:
         if secret is not None and self._threadwise.keyring.verify(secret) is None:
             raise UnauthorizedError("The key opens nothing any more.")
         return self._threadwise.runs.standing(run_id)
+
+
+def _part(shape: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: shape[name] for name in names}

@@ -23,6 +23,8 @@ from api.rest.errors import (
 from core.errors import ThreadwiseError
 
 SHOWN: Final = 10  # faults of one request that are listed
+TOO_MUCH: Final = 429
+LATER_SECONDS: Final = 30  # when a queue that was full may have room again
 _OF_STATUS: Final[Mapping[int, ThreadwiseError]] = {
     404: NotFoundError("There is nothing here.", hint="GET /openapi.json lists every route."),
     405: MethodNotAllowedError("This address does not know that method.", hint="GET /openapi.json lists every route."),
@@ -72,8 +74,8 @@ def shape_of(error: ThreadwiseError, request_id: str) -> dict[str, Any]:
 def problem(error: ThreadwiseError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """The response for an error."""
     more = dict(headers or {})
-    if isinstance(error, LaterError):
-        more["Retry-After"] = str(error.seconds)
+    if http_status(error) == TOO_MUCH:
+        more["Retry-After"] = str(error.seconds if isinstance(error, LaterError) else LATER_SECONDS)
     if isinstance(error, UnauthorizedError):
         more["WWW-Authenticate"] = 'Bearer realm="threadwise"'
     return ProblemResponse(shape_of(error, request_id), status_code=http_status(error), headers=more)

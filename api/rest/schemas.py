@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from core.catalog.keys import Scope
 
 MOST = 50  # values in one list
+MOST_LETTERS = 10_000
 NAME = 200  # characters of a name in the catalogue
 
 
@@ -77,6 +78,9 @@ class RunOptions(Shape):
     audience: Names | None = Field(None, min_length=1, description="who may read it instead of what the source says")
     workspace_url: Path | None = Field(None, description="https://NAME.slack.com, for links to the messages")
     allow_empty: bool = Field(default=False, description="take everything away when nothing is left")
+    plan: bool = Field(
+        default=False, description="only find out what would be done; POST /v1/plans/{hash}/apply does it"
+    )
 
 
 class RunBody(RunOptions):
@@ -90,7 +94,7 @@ class RunBody(RunOptions):
     @model_validator(mode="after")
     def _names_something(self) -> Self:
         named = (self.source, self.path, self.document, self.kind, self.audience, self.workspace_url)
-        if self.every_source and (any(value is not None for value in named) or self.allow_empty):
+        if self.every_source and (any(value is not None for value in named) or self.allow_empty or self.plan):
             raise ValueError("all sources are read as they were read last: say nothing else")
         if not self.every_source and self.source is None and self.path is None:
             raise ValueError("name a source, a path, or all of them")
@@ -113,6 +117,20 @@ class KeyBody(Shape):
     scopes: list[Scope] = Field(min_length=1, max_length=3)
     principals: Names = Field(default=[], description="whom it reads as; none = everyone")
     expires_days: float | None = Field(None, gt=0, le=36_500)
+
+
+class LettersBody(Shape):
+    """Dead letters: by their ids, or the open ones of a source, or every open one."""
+
+    ids: list[int] | None = Field(None, min_length=1, max_length=MOST_LETTERS)
+    source: Name | None = None
+    every_letter: bool = Field(default=False, alias="all", description="every open letter")
+
+    @model_validator(mode="after")
+    def _names_letters(self) -> Self:
+        if [self.ids is not None, self.source is not None, self.every_letter].count(True) != 1:
+            raise ValueError("name the letters by ids, by source, or say all")
+        return self
 
 
 class SourceBody(Shape):

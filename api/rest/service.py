@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -15,8 +16,10 @@ from api.rest.listeners import Listeners
 from api.rest.metrics import Metrics
 from api.rest.readiness import Readiness
 from api.rest.uploads import Uploads
+from core.catalog import letters
 from core.catalog.passages import Reader
 from core.errors import ThreadwiseError
+from core.room import MEGABYTE, require_room
 from core.settings import Settings
 from generation.answers import Answer, AskRequest
 from threadwise.runtime import Threadwise
@@ -47,12 +50,15 @@ class Service:
         self._stopping = asyncio.Event()
         self.listeners = Listeners(threadwise, self.pause)
         self.readiness = Readiness(threadwise.warm)
-        self.uploads = Uploads(threadwise.uploads, limit=settings.api.max_upload_bytes)
+        self.uploads = Uploads(threadwise.uploads, limit=settings.api.max_upload_bytes, room=self._require_room)
         metrics.gauge("threadwise_asks_open", "Questions being answered.", lambda: self.asks.admission.open)
         metrics.gauge("threadwise_asks_waiting", "Questions that wait for a slot.", lambda: self.asks.admission.waiting)
         metrics.gauge(
             "threadwise_init_seconds", "That loading took, 0 until it is done.", lambda: self.readiness.seconds
         )
+        metrics.gauge("threadwise_sources_stale", "Sources that were not brought up to date for long.", self._stale)
+        metrics.gauge("threadwise_sources_paused", "Sources of which no run is taken.", self._paused)
+        metrics.gauge("threadwise_dead_letters_open", "What waits for a decision.", self._letters)
         metrics.by_state("threadwise_runs", f"The newest {COUNTED_RUNS} runs by state.", self._runs)
         self.slack = self._bot() if settings.slack.bot_token.get_secret_value() else None
 
@@ -140,6 +146,20 @@ class Service:
 
     def _runs(self) -> dict[str, int]:
         return Counter(run.state for run in self.threadwise.runs.latest(limit=COUNTED_RUNS))
+
+    def _require_room(self, coming: int) -> None:
+        floor = self.settings.ingest.min_free_mb
+        require_room(self.threadwise.uploads, floor + ceil(coming / MEGABYTE))
+
+    def _stale(self) -> int:
+        return sum(row.stale for row in self.threadwise.runs.sources())
+
+    def _paused(self) -> int:
+        return sum(bool(row.paused) for row in self.threadwise.runs.sources())
+
+    def _letters(self) -> int:
+        with self.threadwise.database.read() as session:
+            return letters.count_open(session)
 
 
 def service_of(request: Request) -> Service:

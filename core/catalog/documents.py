@@ -1,4 +1,7 @@
-"""The commit of one document: its version, chunks, vectors, signals and change rows, in one transaction."""
+"""The commit of one document: its version, chunks, vectors, signals and change rows, in one transaction.
+
+It is written for one generation. In the others that stand its old chunks end with it, and its new state is owed.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +12,22 @@ from typing import Any
 from sqlalchemy import and_, bindparam, insert, select, update
 
 from core import tables as t
+from core.catalog import builds
 from core.catalog.audiences import audience_id
 from core.catalog.feeds import BATCH
-from core.catalog.sequence import record_changes, take
+from core.catalog.sequence import lock, record_changes, take
 from core.catalog.signals import put_signal_rows, signal_row
 from core.catalog.upsert import insert_missing, upsert
 from core.database import Session
+from core.errors import ThreadwiseError
 from core.words import OPEN_FROM, OPEN_TO, Chunk, Document, Instant, document_id_of
+
+
+class VectorMissingError(ThreadwiseError):
+    """A vector that was stored when its document was prepared has been deleted meanwhile."""
+
+    code = "vector_missing"
+    retryable = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +53,10 @@ class NewVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a document goes: the source, the run that brings it, the generation and space it is written for."""
+    """Where a document goes: the source, the run that brings it, the generation and space it is written for.
+
+    The run is empty where a stored version is made again for another generation.
+    """
 
     source_id: int
     source: str
@@ -101,11 +116,12 @@ def commit_versions(session: Session, target: Target, batch: Sequence[NewVersion
     """
     if not batch:
         return
+    lock(session)
     numbers = [document_id_of(target.source, new.document.external_id) for new in batch]
     retired = _retire(session, target, dict(zip(numbers, batch, strict=True)), now)
+    mine = retired.pop(target.generation_id, {})
     touched = [
-        sorted({*retired.get(number, ()), *(c.id for c in new.chunks)})
-        for number, new in zip(numbers, batch, strict=True)
+        sorted({*mine.get(number, ()), *(c.id for c in new.chunks)}) for number, new in zip(numbers, batch, strict=True)
     ]
     # A version is numbered by the last change of its commit; a document without chunks takes a number too.
     places = [max(1, len(chunk_ids)) for chunk_ids in touched]
@@ -124,55 +140,101 @@ def commit_versions(session: Session, target: Target, batch: Sequence[NewVersion
     changes = _change_rows(touched, places, first)
     _put_chunks(session, target, batch, versions=versions, changes=dict(changes), now=now)
     record_changes(session, target.generation_id, changes)
+    _record_elsewhere(session, retired)
+    others = [number for number in builds.standing(session) if number != target.generation_id]
+    builds.owe(session, others, numbers)
+    builds.forgive(session, [target.generation_id], numbers)
     _put_signals(session, target, batch, versions, now)
+
+
+def commit_built(
+    session: Session, target: Target, batch: Sequence[NewVersion], versions: Sequence[int], *, now: Instant
+) -> None:
+    """Write what was made of these live versions for a generation; what it had of these documents ends.
+
+    The caller holds the lock of `sequence.lock` and has checked that the versions are still the live ones.
+    """
+    if not batch:
+        return
+    numbers = [document_id_of(target.source, new.document.external_id) for new in batch]
+    wanted = {chunk.id for new in batch for chunk in new.chunks}
+    before = [chunk_id for _, chunk_id, *_ in _live_chunks(session, [target.generation_id], numbers)]
+    ended = [{"ended_in": target.generation_id, "ended_chunk": chunk_id, "ended_at": now} for chunk_id in before]
+    _end(session, [row for row in ended if row["ended_chunk"] not in wanted])
+    touched = sorted({*before, *wanted})
+    first = take(session, max(1, len(touched)))
+    changes = [(chunk_id, first + place) for place, chunk_id in enumerate(touched)]
+    _put_chunks(session, target, batch, versions=versions, changes=dict(changes), now=now)
+    record_changes(session, target.generation_id, changes)
+    builds.forgive(session, [target.generation_id], numbers)
 
 
 def commit_metadata(session: Session, target: Target, batch: Sequence[NewVersion], *, now: Instant) -> None:
     """Store new audiences or signals of documents whose content did not change: no version, no embedding."""
     if not batch:
         return
+    lock(session)
     rows = _document_rows(session, target, batch, now)
     d = t.document.c
     numbers = [row["id"] for row in rows]
     before = dict(session.execute(select(d.id, d.audience_id).where(d.id.in_(numbers))).all())
     moved = [row["id"] for row in rows if row["audience_id"] != before[row["id"]]]
-    chunk_ids = [chunk_id for chunk_id, *_ in _live_chunks(session, target.generation_id, moved)]
-    first = take(session, len(chunk_ids) + len(rows))
-    record_changes(session, target.generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
+    _record_moved(session, moved)
+    first = take(session, len(rows))
     upsert(session, t.document, rows)
-    _put_signals(session, target, batch, [first + len(chunk_ids) + n for n in range(len(rows))], now)
+    _put_signals(session, target, batch, range(first, first + len(rows)), now)
 
 
-def narrow_audiences(
-    session: Session, *, source: str, generation_id: int, audiences: Mapping[str, Iterable[str]]
-) -> None:
+def narrow_audiences(session: Session, *, source: str, audiences: Mapping[str, Iterable[str]]) -> None:
     """Give documents (by external id) a smaller audience at once, whatever becomes of their new content later."""
     left: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for external_id, principals in audiences.items():
         left[tuple(sorted(principals))].append(document_id_of(source, external_id))
-    chunk_ids: list[str] = []
+    if not left:
+        return
+    lock(session)
     for readers, numbers in sorted(left.items()):
         row = {"audience_id": audience_id(session, readers)}
         for start in range(0, len(numbers), BATCH):
             some = numbers[start : start + BATCH]
             session.execute(update(t.document).where(t.document.c.id.in_(some)).values(row))
-            chunk_ids += [found[0] for found in _live_chunks(session, generation_id, some)]
-    if chunk_ids:
-        first = take(session, len(chunk_ids))
-        record_changes(session, generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
+    _record_moved(session, [number for numbers in left.values() for number in numbers])
 
 
 def commit_removals(session: Session, target: Target, external_ids: Sequence[str], *, now: Instant) -> None:
     """Hide documents that their source no longer has. Their history stays; from this commit on nobody reads them."""
     if not external_ids:
         return
+    lock(session)
     numbers = [document_id_of(target.source, external_id) for external_id in external_ids]
     gone = update(t.document).where(t.document.c.id.in_(numbers))
     session.execute(gone.values(version_id=None, recorded_at=now))
     retired = _retire(session, target, dict.fromkeys(numbers), now)
-    chunk_ids = sorted(chunk_id for ids in retired.values() for chunk_id in ids)
-    first = take(session, max(1, len(chunk_ids)))
-    record_changes(session, target.generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
+    _record_elsewhere(session, retired)
+    builds.forgive(session, builds.standing(session), numbers)
+
+
+def _record_moved(session: Session, document_ids: Sequence[str]) -> None:
+    """Tell the engines of every generation that what they filter these documents by has changed."""
+    found: defaultdict[int, dict[str, list[str]]] = defaultdict(dict)
+    generations = builds.standing(session)
+    for start in range(0, len(document_ids), BATCH):
+        for number, chunk_id, *_ in _live_chunks(session, generations, document_ids[start : start + BATCH]):
+            found[number].setdefault("", []).append(chunk_id)
+    _record_elsewhere(session, found)
+
+
+def _record_elsewhere(session: Session, touched: Mapping[int, Mapping[str, Sequence[str]]]) -> None:
+    """One change row for each chunk, given by generation and document."""
+    rows = [
+        (number, chunk_id) for number, found in sorted(touched.items()) for ids in found.values() for chunk_id in ids
+    ]
+    first = take(session, len(rows)) if rows else 0
+    changes: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+    for place, (number, chunk_id) in enumerate(sorted(rows)):
+        changes[number].append((chunk_id, first + place))
+    for number, mine in changes.items():
+        record_changes(session, number, mine)
 
 
 def _document_rows(session: Session, target: Target, batch: Sequence[NewVersion], now: Instant) -> list[dict[str, Any]]:
@@ -223,28 +285,36 @@ def _newest(document: Document) -> Instant | None:
 
 def _retire(
     session: Session, target: Target, successors: Mapping[str, NewVersion | None], now: Instant
-) -> dict[str, list[str]]:
-    """End the validity of the documents' live chunks; returns their ids by document id."""
-    ended, retired = [], defaultdict(list)
-    for chunk_id, document_id, text_sha, valid_from in _live_chunks(session, target.generation_id, list(successors)):
+) -> dict[int, dict[str, list[str]]]:
+    """End the validity of the documents' live chunks in every generation; their ids by generation and document id."""
+    ended: list[dict[str, Any]] = []
+    retired: defaultdict[int, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    generations = {*builds.standing(session), target.generation_id}
+    for number, chunk_id, document_id, text_sha, valid_from in _live_chunks(session, generations, list(successors)):
         new = successors[document_id]
         standing = {(chunk.text_sha, chunk.valid_from) for chunk in new.chunks} if new else set()
         at = (_newest(new.document) if new else None) or now
         # What the new version repeats word for word was replaced, not ended: its interval becomes empty.
         end = valid_from if (text_sha, valid_from) in standing else max(valid_from, at)
-        ended.append({"ended_chunk": chunk_id, "ended_at": end})
-        retired[document_id].append(chunk_id)
+        ended.append({"ended_in": number, "ended_chunk": chunk_id, "ended_at": end})
+        retired[number][document_id].append(chunk_id)
+    _end(session, ended)
+    return {number: dict(found) for number, found in retired.items()}
+
+
+def _end(session: Session, ended: Sequence[Mapping[str, Any]]) -> None:
     if ended:
-        one = (t.chunk.c.generation_id == target.generation_id) & (t.chunk.c.id == bindparam("ended_chunk"))
-        session.execute(update(t.chunk).where(one).values(live=False, valid_to=bindparam("ended_at")), ended)
-    return retired
+        one = (t.chunk.c.generation_id == bindparam("ended_in")) & (t.chunk.c.id == bindparam("ended_chunk"))
+        session.execute(
+            update(t.chunk).where(one).values(live=False, valid_to=bindparam("ended_at")), [dict(row) for row in ended]
+        )
 
 
-def _live_chunks(session: Session, generation_id: int, document_ids: Sequence[str]) -> list[Any]:
+def _live_chunks(session: Session, generation_ids: Iterable[int], document_ids: Sequence[str]) -> list[Any]:
     c = t.chunk.c
-    mine = and_(c.document_id.in_(document_ids), c.generation_id == generation_id, c.live)
-    columns = (c.id, c.document_id, c.text_sha, c.valid_from)
-    return list(session.execute(select(*columns).where(mine).order_by(c.id)))
+    mine = and_(c.document_id.in_(document_ids), c.generation_id.in_(sorted(generation_ids)), c.live)
+    columns = (c.generation_id, c.id, c.document_id, c.text_sha, c.valid_from)
+    return list(session.execute(select(*columns).where(mine).order_by(c.generation_id, c.id)))
 
 
 def _put_chunks(
@@ -267,10 +337,18 @@ def _put_chunks(
         }
         rows += [_chunk_row(chunk, changes[chunk.id]) | place for chunk in new.chunks]
         vectors |= new.vectors
+    _require_vectors(session, target.space_id, {row["text_sha"] for row in rows} - vectors.keys())
     if rows:
         upsert(session, t.chunk, rows)
     made = [{"text_sha": sha, "space_id": target.space_id, "vector": raw} for sha, raw in sorted(vectors.items())]
     insert_missing(session, t.embedding, made)
+
+
+def _require_vectors(session: Session, space_id: str, text_shas: set[str]) -> None:
+    """Nobody searches for a chunk without its vector: the work is done again instead."""
+    missing = text_shas - cached_texts(session, space_id, sorted(text_shas))
+    if missing:
+        raise VectorMissingError(f"{len(missing)} stored vectors were deleted meanwhile.", hint="It is tried again.")
 
 
 def _chunk_row(chunk: Chunk, row_version: int) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """What the feature store and the engines ask of the catalogue beside the row feeds; `chunk_embedding`'s writes."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, literal, select, update
 
 from core import tables as t
+from core.catalog.builds import STANDING
 from core.catalog.feeds import BATCH
 from core.catalog.sequence import record_changes, take
 from core.catalog.upsert import upsert
@@ -90,6 +92,14 @@ def live_state(session: Session) -> Live | None:
     return Live(*row) if row else None
 
 
+def is_standing(session: Session, identity: tuple[int, int, str]) -> bool:
+    """Whether a generation is still kept up to date with every commit."""
+    g = t.generation.c
+    number, created_at, space_id = identity
+    mine = and_(g.id == number, g.created_at == created_at, g.space_id == space_id, g.state.in_(STANDING))
+    return session.execute(select(g.id).where(mine)).first() is not None
+
+
 def space_facts(session: Session, space_id: str) -> Mapping[str, Any]:
     """The fields of a stored space, as `core.words.Space` names them."""
     stored = session.execute(select(t.space.c.description).where(t.space.c.id == space_id)).scalar_one()
@@ -137,9 +147,15 @@ def vector_batches(session: Session, space_id: str) -> Generator[Sequence[tuple[
         yield from rows.partitions()
 
 
-def chunk_rows(session: Session, chunk_ids: Sequence[str], columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """The asked `CHUNK_COLUMNS` of live chunks of the live generation by id, in one statement; others are absent."""
-    generation = select(t.live_generation.c.generation_id).scalar_subquery()
+def chunk_rows(
+    session: Session, chunk_ids: Sequence[str], columns: Sequence[str], generation_id: int | None = None
+) -> dict[str, tuple[Any, ...]]:
+    """The asked `CHUNK_COLUMNS` of live chunks of a generation by id, in one statement; others are absent.
+
+    Without a `generation_id` it is the live generation.
+    """
+    live = select(t.live_generation.c.generation_id).scalar_subquery()
+    generation: Any = live if generation_id is None else literal(generation_id)
     space = select(t.generation.c.space_id).where(t.generation.c.id == generation).scalar_subquery()
     statement = _live_chunks(generation, space, columns).where(t.chunk.c.id.in_(chunk_ids))
     return {row[0]: tuple(row[1:]) for row in session.execute(statement)}
@@ -161,17 +177,21 @@ def put_embeddings(
         for chunk_id, row in newer.items():
             one = and_(t.chunk.c.generation_id == generation_id, t.chunk.c.id == chunk_id)
             session.execute(update(t.chunk).where(one).values(row_version=row.row_version))
-        _record(session, generation_id, _sharing(session, generation_id, sorted(vectors)))
+        _record(session, _sharing(session, space_id, sorted(vectors)))
     return frozenset(row.chunk_id for row in rows) - known.keys()
 
 
-def retire_chunks(session: Session, generation_id: int, chunk_ids: Sequence[str]) -> None:
-    """Take chunks away from readers at once: the barrier no longer lets them pass, the engines drop them."""
-    live = sorted(_versions(session, generation_id, chunk_ids))
-    for chunk_id in live:
-        one = and_(t.chunk.c.generation_id == generation_id, t.chunk.c.id == chunk_id)
-        session.execute(update(t.chunk).where(one).values(live=False))
-    _record(session, generation_id, live)
+def retire_chunks(session: Session, chunk_ids: Sequence[str]) -> None:
+    """Take chunks away from readers at once, in every generation that has them: the barrier lets them pass no more."""
+    c = t.chunk.c
+    live: set[tuple[int, str]] = set()
+    for start in range(0, len(chunk_ids), BATCH):
+        some = and_(c.live, c.id.in_(chunk_ids[start : start + BATCH]))
+        live.update(
+            (number, chunk_id) for number, chunk_id in session.execute(select(c.generation_id, c.id).where(some))
+        )
+        session.execute(update(t.chunk).where(some).values(live=False))
+    _record(session, live)
 
 
 def known_documents(session: Session, document_ids: Sequence[str]) -> frozenset[str]:
@@ -188,10 +208,14 @@ def delete_signals(session: Session, document_ids: Sequence[str]) -> None:
     session.execute(delete(t.document_signals).where(t.document_signals.c.document_id.in_(document_ids)))
 
 
-def _record(session: Session, generation_id: int, chunk_ids: Sequence[str]) -> None:
-    if chunk_ids:
-        first = take(session, len(chunk_ids))
-        record_changes(session, generation_id, [(chunk_id, first + n) for n, chunk_id in enumerate(chunk_ids)])
+def _record(session: Session, changed: Collection[tuple[int, str]]) -> None:
+    """Change rows for these (generation, chunk)."""
+    first = take(session, len(changed)) if changed else 0
+    mine: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+    for place, (number, chunk_id) in enumerate(sorted(changed)):
+        mine[number].append((chunk_id, first + place))
+    for number, rows in mine.items():
+        record_changes(session, number, rows)
 
 
 def _live_chunks(
@@ -219,10 +243,12 @@ def _versions(session: Session, generation_id: int, chunk_ids: Sequence[str]) ->
     return found
 
 
-def _sharing(session: Session, generation_id: int, text_shas: Sequence[str]) -> list[str]:
-    c = t.chunk.c
-    found: set[str] = set()
+def _sharing(session: Session, space_id: str, text_shas: Sequence[str]) -> set[tuple[int, str]]:
+    """(generation, chunk) of every live chunk that has one of these texts, where vectors are of this space."""
+    c, g = t.chunk.c, t.generation.c
+    same = select(c.generation_id, c.id).join(t.generation, g.id == c.generation_id)
+    found: set[tuple[int, str]] = set()
     for start in range(0, len(text_shas), BATCH):
-        mine = and_(c.generation_id == generation_id, c.live, c.text_sha.in_(text_shas[start : start + BATCH]))
-        found.update(session.execute(select(c.id).where(mine)).scalars())
-    return sorted(found)
+        texts = and_(g.space_id == space_id, c.live, c.text_sha.in_(text_shas[start : start + BATCH]))
+        found.update((number, chunk_id) for number, chunk_id in session.execute(same.where(texts)))
+    return found

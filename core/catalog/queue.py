@@ -1,4 +1,4 @@
-"""Runs that wait for a worker: submitted with their ring in one transaction, claimed under a lease.
+"""Runs that wait for a worker: submitted with their ring in one transaction, claimed by whoever is rung.
 
 The broker only ever carries the id of a run. What is written here decides; a ring that is lost, doubled or late
 changes nothing but when somebody looks.
@@ -10,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, and_, cast, delete, exists, func, insert, select, update
 
 from core import tables as t
-from core.catalog.runs import MICROS, count_as_failed
-from core.catalog.upsert import insert_missing
-from core.clock import database_now
+from core.catalog import letters
+from core.catalog.leases import OPEN
+from core.catalog.runs import MICROS, count_as, release
+from core.catalog.sequence import count_up
+from core.catalog.upsert import insert_new
 from core.database import Session
 from core.words import Instant
 
-OPEN = ("queued", "planning", "running")
 Ended = Literal["succeeded", "succeeded_with_quarantine", "failed", "cancelled"]
+Pause = Literal["", "asked", "storage_full", "dependency_down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +50,32 @@ def submit(
     due_at: Instant | None = None,
 ) -> bool:
     """Queue a run and its ring, in the caller's transaction; False if that due run of a schedule exists already."""
-    row = {"id": run_id, "source_id": source_id, "state": "queued", "fingerprint": "", "unchanged": 0}
-    row |= {"request": json.dumps(request, sort_keys=True), "requested_by": requested_by, "due_at": due_at}
-    row |= {"queued_at": now, "started_at": now}
-    insert_missing(session, t.run, [row])
-    if session.execute(select(t.run.c.id).where(t.run.c.id == run_id)).first() is None:
+    row = _row(run_id, source_id, request, requested_by, now) | {"state": "queued", "due_at": due_at}
+    if not insert_new(session, t.run, row):
         return False
     ring(session, run_id, now)
     return True
+
+
+def begin(
+    session: Session, *, run_id: str, source_id: int, request: Mapping[str, Any], requested_by: str, now: Instant
+) -> ClaimedRun:
+    """A run that its submitter works at once. Should it die of it, the run waits like every other."""
+    token = uuid.uuid4().hex
+    held = {"state": "planning", "lease_token": token, "attempt": 1}
+    session.execute(insert(t.run).values(_row(run_id, source_id, request, requested_by, now) | held))
+    return as_claimed(session, run_id, token)
+
+
+def _row(run_id: str, source_id: int, request: Mapping[str, Any], requested_by: str, now: Instant) -> dict[str, Any]:
+    row = {"id": run_id, "source_id": source_id, "fingerprint": "", "unchanged": 0, "requested_by": requested_by}
+    return row | {"request": json.dumps(request, sort_keys=True), "queued_at": now, "started_at": now}
+
+
+def waiting_runs(session: Session, source_id: int) -> int:
+    """How many runs of this source nobody has looked at yet."""
+    mine = select(func.count()).where(t.run.c.source_id == source_id, t.run.c.state == "queued")
+    return session.execute(mine).scalar_one()
 
 
 def ring(session: Session, run_id: str, now: Instant) -> None:
@@ -71,11 +91,8 @@ def unsent(session: Session, limit: int = 100) -> list[tuple[int, str]]:
 
 
 def mark_sent(session: Session, ids: Sequence[int], now: Instant) -> None:
-    """The broker has these rings; the runs count as rung from now on."""
-    c = t.outbox.c
-    rung = select(c.run_id).where(c.id.in_(ids))
-    session.execute(update(t.run).where(t.run.c.id.in_(rung)).values(rung_at=database_now(session)))
-    session.execute(update(t.outbox).where(c.id.in_(ids)).values(sent_at=now))
+    """The broker has these rings."""
+    session.execute(update(t.outbox).where(t.outbox.c.id.in_(ids)).values(sent_at=now))
 
 
 def forget_sent(session: Session, before: Instant) -> int:
@@ -83,33 +100,59 @@ def forget_sent(session: Session, before: Instant) -> int:
     return session.execute(delete(t.outbox).where(t.outbox.c.sent_at < before)).rowcount
 
 
-def ring_forgotten(session: Session, *, quiet_seconds: float, now: Instant) -> list[str]:
-    """Ring again every open run that nobody holds and that was not rung for a while; returns their ids."""
+def free_runs(session: Session) -> dict[str, int]:
+    """Every run that a worker may take and that no unsent ring is for, with its attempts so far; oldest first."""
     r = t.run.c
-    quiet = database_now(session) - literal(int(quiet_seconds * MICROS))
-    waiting = select(t.outbox.c.run_id).where(t.outbox.c.sent_at.is_(None))
-    forgotten = and_(_free(session), r.rung_at < quiet, r.id.not_in(waiting))
-    ids = [row[0] for row in session.execute(select(r.id).where(forgotten).order_by(r.queued_at))]
-    for run_id in ids:
-        ring(session, run_id, now)
-    return ids
+    unsent_ring = select(t.outbox.c.run_id).where(t.outbox.c.sent_at.is_(None))
+    rows = select(r.id, r.attempt).where(_free(), r.id.not_in(unsent_ring)).order_by(r.queued_at, r.id)
+    return {row[0]: row[1] for row in session.execute(rows)}
 
 
-def claim_run(session: Session, run_id: str, *, token: str, lease_seconds: float) -> ClaimedRun | None:
-    """Take a run that nobody holds, of a source that nobody works on, or None.
+def claim_run(session: Session, run_id: str, *, token: str) -> ClaimedRun | None:
+    """Take this run if nobody holds it or another one of its source, and the source is not paused; else None.
 
     The attempt is counted now, so that a crash counts too.
     """
     r = t.run.c
     of_source = select(r.source_id).where(r.id == run_id).scalar_subquery()
-    # Two runs of one source are claimed one after the other: whoever comes second waits for this row.
-    session.execute(select(t.source.c.id).where(t.source.c.id == of_source).with_for_update())
-    if session.execute(select(r.id).where(r.source_id == of_source, _worked(session)).limit(1)).first():
-        return None
-    values = {"lease_token": token, "attempt": r.attempt + 1, "lease_until": _lease_end(session, lease_seconds)}
-    if not session.execute(update(t.run).where(r.id == run_id, _free(session)).values(values)).rowcount:
+    # The run before its source, as whoever works on a run or applies a plan: else two could wait for one another.
+    session.execute(select(r.id).where(r.id == run_id).with_for_update(key_share=True))
+    lock_source(session, of_source)
+    values = {"lease_token": token, "attempt": r.attempt + 1, "beat": r.beat + 1}
+    if not session.execute(update(t.run).where(r.id == run_id, _free()).values(values)).rowcount:
         return None
     session.execute(update(t.run).where(r.id == run_id, r.state == "queued").values(state="planning"))
+    served = count_up(session, "served")
+    session.execute(update(t.source).where(t.source.c.id == of_source).values(served=served))
+    return as_claimed(session, run_id, token)
+
+
+def lock_source(session: Session, source_id: int | ScalarSelect[int]) -> None:
+    """Two runs of one source are taken one after the other: whoever comes second waits here."""
+    session.execute(select(t.source.c.id).where(t.source.c.id == source_id).with_for_update(key_share=True))
+
+
+def claim_next(session: Session, *, token: str) -> ClaimedRun | None:
+    """Take the oldest run of the source that was served the longest time ago, or None when no run is free."""
+    for run_id in _in_turn(session):
+        # Whoever was late lets go of the source before it looks at the next: two could wait for one another.
+        with session.begin_nested() as attempt:
+            claimed = claim_run(session, run_id, token=token)
+            if claimed is not None:
+                return claimed
+            attempt.rollback()
+    return None
+
+
+def _in_turn(session: Session) -> list[str]:
+    r = t.run.c
+    rows = select(r.id).join(t.source, t.source.c.id == r.source_id).where(_free())
+    return [row[0] for row in session.execute(rows.order_by(t.source.c.served, r.queued_at, r.id).limit(100))]
+
+
+def as_claimed(session: Session, run_id: str, token: str = "") -> ClaimedRun:
+    """A run as whoever works it sees it; without a token nobody does."""
+    r = t.run.c
     columns = (t.source.c.name, r.source_id, r.state, r.attempt, r.fingerprint, r.request)
     row = session.execute(select(*columns).join(t.source, t.source.c.id == r.source_id).where(r.id == run_id)).one()
     return ClaimedRun(
@@ -124,28 +167,24 @@ def claim_run(session: Session, run_id: str, *, token: str, lease_seconds: float
     )
 
 
-def renew_run(session: Session, run_id: str, token: str, lease_seconds: float) -> bool:
-    """Push back the end of this worker's lease; False when the run is no longer its own."""
-    values = {"lease_until": _lease_end(session, lease_seconds)}
-    return session.execute(update(t.run).where(_held(run_id, token)).values(values)).rowcount == 1
-
-
-def holds_run(session: Session, run_id: str, token: str) -> bool:
-    """The fence: whether what was found out under this claim may be written. The row stays locked."""
-    return session.execute(select(t.run.c.id).where(_held(run_id, token)).with_for_update()).first() is not None
+def note_progress(session: Session, run_id: str) -> None:
+    """Something of the run was settled under this claim: only attempts without any count against it."""
+    session.execute(update(t.run).where(t.run.c.id == run_id, t.run.c.attempt > 1).values(attempt=1))
 
 
 def release_run(session: Session, run_id: str, token: str, *, refund: bool) -> bool:
-    """Give an unfinished run back; with `refund` this try counts as none. False if it was no longer one's own.
+    """Give an unfinished run back with what it had in hand; with `refund` this try counts as none.
 
-    Who wants it to go on at once rings; else the sweeper does after a while.
+    False if it was no longer one's own. Who wants it to go on at once rings; else the sweeper does after a while.
     """
     r = t.run.c
-    values: dict[str, Any] = {"lease_until": 0, "lease_token": "", "rung_at": database_now(session)}
+    values: dict[str, Any] = {"lease_token": ""}
     if refund:
         values["attempt"] = r.attempt - 1
-    released = session.execute(update(t.run).where(_held(run_id, token)).values(values)).rowcount == 1
+    mine = and_(r.id == run_id, r.lease_token == token, r.state.in_(OPEN))
+    released = session.execute(update(t.run).where(mine).values(values)).rowcount == 1
     if released:
+        release(session, token)
         session.execute(update(t.run).where(r.id == run_id, r.state == "planning").values(state="queued"))
     return released
 
@@ -160,25 +199,57 @@ def end_run(
     error: str = "",
     unchanged: int | None = None,
 ) -> bool:
-    """Close an open run; what of its work is still open is cancelled. False if it had ended already."""
+    """Close an open or planned run; what of its work is still open is cancelled. False if it had ended already."""
     r, w = t.run.c, t.work.c
     values: dict[str, Any] = {"state": state, "finished_at": now, "error_code": error_code, "error": error}
-    values |= {"lease_until": 0, "lease_token": ""} | ({} if unchanged is None else {"unchanged": unchanged})
-    if not session.execute(update(t.run).where(r.id == run_id, r.state.in_(OPEN)).values(values)).rowcount:
+    values |= {"lease_token": ""} | ({} if unchanged is None else {"unchanged": unchanged})
+    still = r.state.in_((*OPEN, "planned"))
+    if not session.execute(update(t.run).where(r.id == run_id, still).values(values)).rowcount:
         return False
     open_work = and_(w.run_id == run_id, w.state.in_(("pending", "running")))
-    session.execute(update(t.work).where(open_work).values(state="cancelled"))
-    count_as_failed(session, run_id, "cancelled")
+    letters.reopen(session, open_work)
+    session.execute(update(t.work).where(open_work).values(state="cancelled", lease_token=""))
+    letters.reopen_unread(session, run_id)
+    count_as(session, run_id, "cancelled", "failed")
     return True
 
 
 def request_cancel(session: Session, run_id: str, now: Instant) -> bool:
     """Ask for the end of a run; one that nobody works on ends here. False if it had ended already."""
     r = t.run.c
-    if session.execute(select(r.id).where(r.id == run_id, _free(session))).first():
+    unheld = _open_or_planned(r.lease_token == "")
+    if session.execute(select(r.id).where(r.id == run_id, unheld).with_for_update(key_share=True)).first():
         return end_run(session, run_id, state="cancelled", now=now)
     asked = update(t.run).where(r.id == run_id, r.state.in_(OPEN)).values(cancel_requested=True)
     return session.execute(asked).rowcount == 1
+
+
+def _open_or_planned(open_as: ColumnElement[bool]) -> ColumnElement[bool]:
+    r = t.run.c
+    return (r.state.in_(OPEN) & open_as) | (r.state == "planned")
+
+
+def pause(session: Session, source_id: int, why: Pause) -> None:
+    """Take no run of this source from now on; a pause that somebody asked for stays one."""
+    s = t.source.c
+    named = update(t.source).where(s.id == source_id)
+    session.execute((named if why == "asked" else named.where(s.paused == "")).values(paused=why))
+
+
+def resume(session: Session, source_id: int, why: Pause, now: Instant) -> bool:
+    """Take runs again of a source that is paused for this reason, with a ring; False if it is not."""
+    s = t.source.c
+    lifted = update(t.source).where(s.id == source_id, s.paused == why, s.paused != "").values(paused="")
+    if not session.execute(lifted).rowcount:
+        return False
+    ring_next(session, source_id, now)
+    return True
+
+
+def paused_sources(session: Session) -> dict[int, Pause]:
+    """Why each paused source is paused, by its number."""
+    s = t.source.c
+    return {row[0]: row[1] for row in session.execute(select(s.id, s.paused).where(s.paused != ""))}
 
 
 def is_cancel_requested(session: Session, run_id: str) -> bool:
@@ -186,17 +257,16 @@ def is_cancel_requested(session: Session, run_id: str) -> bool:
     return bool(session.execute(select(t.run.c.cancel_requested).where(t.run.c.id == run_id)).scalar_one_or_none())
 
 
-def is_source_held(session: Session, name: str) -> bool:
-    """Whether a worker is at a run of this source right now."""
-    held = select(t.run.c.id).join(t.source, t.source.c.id == t.run.c.source_id)
-    return session.execute(held.where(t.source.c.name == name, _worked(session)).limit(1)).first() is not None
+def is_planned(session: Session, run_id: str) -> bool:
+    """Whether what the run has to do is written down: then it can be gone on with anywhere."""
+    return session.execute(select(t.run.c.state).where(t.run.c.id == run_id)).scalar_one_or_none() == "running"
 
 
 def others_wait(session: Session, run_id: str) -> bool:
     """Whether a run of another source waits for a worker."""
     r = t.run.c
     mine = select(r.source_id).where(r.id == run_id).scalar_subquery()
-    return session.execute(select(r.id).where(_free(session), r.source_id != mine).limit(1)).first() is not None
+    return session.execute(select(r.id).where(_free(), r.source_id != mine).limit(1)).first() is not None
 
 
 def due_sources(session: Session, now: Instant) -> list[tuple[int, str, Instant]]:
@@ -204,7 +274,7 @@ def due_sources(session: Session, now: Instant) -> list[tuple[int, str, Instant]
     s, r = t.source.c, t.run.c
     last = select(r.source_id, func.max(r.queued_at).label("at")).group_by(r.source_id).subquery()
     at_work = select(r.source_id).where(r.state.in_(OPEN), r.queued_at > 0)
-    due = func.coalesce(last.c.at, s.created_at) + s.every_minutes * (60 * MICROS)
+    due = func.coalesce(last.c.at, s.created_at) + cast(s.every_minutes, BigInteger) * (60 * MICROS)
     rows = select(s.id, s.name, due).outerjoin(last, last.c.source_id == s.id)
     wanted = rows.where(s.every_minutes > 0, due <= now, s.id.not_in(at_work)).order_by(due)
     return [(row[0], row[1], Instant(row[2])) for row in session.execute(wanted)]
@@ -223,32 +293,22 @@ def submit_due(session: Session, now: Instant) -> list[str]:
 def ring_next(session: Session, source_id: int, now: Instant) -> None:
     """Ring for the run of this source that waits longest: it could not be taken while another one was worked."""
     r = t.run.c
-    waiting = select(r.id).where(r.source_id == source_id, r.state == "queued").order_by(r.queued_at).limit(1)
-    run_id = session.execute(waiting).scalar_one_or_none()
+    waiting = select(r.id).where(r.source_id == source_id, r.state.in_(OPEN), r.lease_token == "")
+    run_id = session.execute(waiting.order_by(r.queued_at, r.id).limit(1)).scalar_one_or_none()
     if run_id is not None:
         ring(session, run_id, now)
 
 
 def open_paths(session: Session) -> list[str]:
-    """The paths that open runs have still to read."""
-    rows = session.execute(select(t.run.c.request).where(t.run.c.state.in_(OPEN), t.run.c.request != ""))
+    """The paths that open runs have still to read, or that have to be as they were when a plan is applied."""
+    still = t.run.c.state.in_((*OPEN, "planned"))
+    rows = session.execute(select(t.run.c.request).where(still, t.run.c.request != ""))
     return [path for (request,) in rows if (path := json.loads(request).get("path"))]
 
 
-def _free(session: Session) -> ColumnElement[bool]:
-    r = t.run.c
-    return and_(r.state.in_(OPEN), r.queued_at > 0, or_(r.lease_until < database_now(session), r.lease_token == ""))
-
-
-def _worked(session: Session) -> ColumnElement[bool]:
-    r = t.run.c
-    return and_(r.state.in_(OPEN), r.lease_token != "", r.lease_until >= database_now(session))
-
-
-def _held(run_id: str, token: str) -> ColumnElement[bool]:
-    r = t.run.c
-    return and_(r.id == run_id, r.lease_token == token, r.state.in_(OPEN))
-
-
-def _lease_end(session: Session, lease_seconds: float) -> ColumnElement[int]:
-    return database_now(session) + literal(int(lease_seconds * MICROS))
+def _free() -> ColumnElement[bool]:
+    """Nobody holds it or another run of its source, and the source is not paused."""
+    r, other, of = t.run.c, t.run.alias("other").c, t.source.alias("of").c
+    held = exists().where(other.source_id == r.source_id, other.state.in_(OPEN), other.lease_token != "")
+    paused = exists().where(of.id == r.source_id, of.paused != "")
+    return and_(r.state.in_(OPEN), r.queued_at > 0, r.lease_token == "", ~held, ~paused)

@@ -1,20 +1,23 @@
 """Runs, their work items and their ledger. A work item is done once, whoever tries it and however often."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, select, update
 
 from core import tables as t
-from core.clock import database_now
+from core.catalog import letters
+from core.catalog.letters import Failed
 from core.database import Session
 from core.errors import LostClaimError
-from core.words import ChangeKind, Instant
+from core.words import Bucket, ChangeKind, Instant
 
 MICROS = 1_000_000
-Settled = Literal["committed", "quarantined", "pending"]
+Settled = Literal["committed", "quarantined", "pending", "cancelled"]
+WORKER_LOST = "worker_lost"
+UNFINISHED = ("planning", "planned", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class Outcome:
     embedded: int = 0
     error_code: str = ""
     error: str = ""
+    stage: str = ""  # where it failed: read, cut, embed, commit
+    size: int = 0  # bytes of what could not be taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,36 +64,34 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        """Documents that are committed or quarantined."""
-        return self.states.get("committed", 0) + self.states.get("quarantined", 0)
+        """Documents that will not be worked on again."""
+        return self.total - self.states.get("pending", 0) - self.states.get("running", 0)
+
+
+def lock_unfinished(session: Session, source_id: int) -> None:
+    """Whoever commits for a run of this source locks the run first: so does whoever is about to overtake it."""
+    r = t.run.c
+    unfinished = select(r.id).where(r.source_id == source_id, r.state.in_(UNFINISHED)).order_by(r.id)
+    session.execute(unfinished.with_for_update(key_share=True))
 
 
 def supersede_unfinished(session: Session, source_id: int, now: Instant, *, but: str = "") -> None:
-    """Close what an earlier, killed or overtaken run of this source left open: its claims can no longer commit."""
+    """Close what an earlier, killed or overtaken run of this source left open: its claims can no longer commit.
+
+    Plans that nobody has applied are no longer true either.
+    """
+    lock_unfinished(session, source_id)
     r = t.run.c
-    overtaken = and_(r.source_id == source_id, r.state.in_(("planning", "running")), r.id != but)
+    overtaken = and_(r.source_id == source_id, r.state.in_(UNFINISHED), r.id != but)
     open_items = and_(t.work.c.run_id.in_(select(r.id).where(overtaken)), t.work.c.state.in_(("pending", "running")))
-    session.execute(update(t.work).where(open_items).values(state="superseded"))
-    session.execute(update(t.run).where(overtaken).values(state="superseded", finished_at=now))
-
-
-def create_run(
-    session: Session, *, run_id: str, source_id: int, fingerprint: str, unchanged: int, now: Instant
-) -> None:
-    """Record a planned run that waits in no queue; work, ledger and quarantine rows follow in the same transaction."""
-    row = {"id": run_id, "source_id": source_id, "state": "running", "started_at": now}
-    session.execute(insert(t.run).values(row | {"fingerprint": fingerprint, "unchanged": unchanged}))
-
-
-def plan_run(session: Session, run_id: str, *, fingerprint: str, unchanged: int, now: Instant) -> None:
-    """The same for a run that was queued and is claimed; the caller has checked that the claim holds."""
-    values = {"state": "running", "fingerprint": fingerprint, "unchanged": unchanged, "started_at": now}
-    session.execute(update(t.run).where(t.run.c.id == run_id).values(values))
+    letters.reopen(session, open_items)
+    session.execute(update(t.work).where(open_items).values(state="superseded", lease_token=""))
+    session.execute(update(t.run).where(overtaken).values(state="superseded", finished_at=now, lease_token=""))
 
 
 def add_work(session: Session, run_id: str, items: Sequence[tuple[str, ChangeKind, str]]) -> None:
     """One pending work item per (external id, kind of change, blob hash)."""
-    rest = {"run_id": run_id, "state": "pending", "attempt": 0, "lease_token": "", "lease_until": 0}
+    rest = {"run_id": run_id, "state": "pending", "attempt": 0, "lease_token": ""}
     rest |= {"chunks": 0, "embedded": 0, "error_code": "", "error": ""}
     rows = [{"external_id": who, "change": change, "blob_sha": blob} | rest for who, change, blob in items]
     if rows:
@@ -112,32 +115,21 @@ def add_ledger(session: Session, run_id: str, counts: Mapping[tuple[str, str, st
         session.execute(insert(t.ledger), rows)
 
 
-def add_quarantine(session: Session, run_id: str, rows: Sequence[tuple[str, str, str]], now: Instant) -> None:
-    """What was refused before it became a document: (place, code, reason)."""
-    values = [
-        {"run_id": run_id, "place": place, "code": code, "reason": reason, "recorded_at": now}
-        for place, code, reason in rows
-    ]
-    if values:
-        session.execute(insert(t.quarantine), values)
+def claim(session: Session, run_id: str, *, token: str, limit: int, waiting: Collection[int] = ()) -> list[WorkItem]:
+    """Take up to `limit` items that nobody has tried, or when there are none left one that was tried, and that alone.
 
-
-def claim(
-    session: Session, run_id: str, *, token: str, limit: int, lease_seconds: float, max_attempts: int
-) -> list[WorkItem]:
-    """Take up to `limit` items: pending ones, or when there are none those whose lease ran out.
-
-    The attempt is counted now, so that a crash while working counts too; items whose attempts are used up by
-    crashes are quarantined instead of taken.
+    The attempt is counted now, so that a crash while working counts too. What was in hand when a worker died may have
+    killed it: it is tried again beside nothing else, so that nothing shares its fate. Items that are `waiting` for
+    their next try are left out. Raises `LostClaimError` when the run is held under another token.
     """
-    # What was being worked on when its worker died may have killed it: one at a time, so that few share its fate.
-    numbers = _pending(session, run_id, limit) or _abandoned(session, run_id, 1, max_attempts)
+    # Threads of one worker choose one after the other.
+    _hold(session, run_id, token)
+    c = t.work.c
+    numbers = _choose(session, run_id, limit, waiting)
     if not numbers:
         return []
-    c = t.work.c
-    lease = {"state": "running", "attempt": c.attempt + 1, "lease_token": token}
-    until = database_now(session) + literal(int(lease_seconds * MICROS))
-    session.execute(update(t.work).where(c.id.in_(numbers)).values(lease | {"lease_until": until}))
+    values = {"state": "running", "attempt": c.attempt + 1, "lease_token": token}
+    session.execute(update(t.work).where(c.id.in_(numbers)).values(values))
     taken = select(c.id, c.external_id, c.change, c.blob_sha, c.attempt).where(c.id.in_(numbers)).order_by(c.id)
     return [
         WorkItem(id=row[0], external_id=row[1], change=row[2], blob_sha=row[3], attempt=row[4], token=token)
@@ -145,33 +137,49 @@ def claim(
     ]
 
 
-def _pending(session: Session, run_id: str, limit: int) -> list[int]:
+def _hold(session: Session, run_id: str, token: str) -> None:
+    r = t.run.c
+    mine = select(r.id).where(r.id == run_id, r.lease_token == token, r.state == "running")
+    if session.execute(mine.with_for_update(key_share=True)).first() is None:
+        raise LostClaimError(f"Run {run_id} was taken over.", hint="Whoever has it now goes on with it.")
+
+
+def _choose(session: Session, run_id: str, limit: int, waiting: Collection[int]) -> list[int]:
     c = t.work.c
-    free = select(c.id).where(c.run_id == run_id, c.state == "pending").order_by(c.id).limit(limit)
-    return [row[0] for row in session.execute(free.with_for_update(skip_locked=True))]
+    tried_before = select(c.id).where(c.run_id == run_id, c.state == "running", c.attempt > 1).limit(1)
+    if session.execute(tried_before).first():
+        return []
+    pending = and_(c.run_id == run_id, c.state == "pending")
+    fresh = select(c.id).where(pending, c.attempt == 0).order_by(c.id).limit(limit)
+    numbers = [row[0] for row in session.execute(fresh)]
+    if numbers:
+        return numbers
+    if session.execute(select(c.id).where(c.run_id == run_id, c.state == "running").limit(1)).first():
+        return []
+    again = select(c.id).where(pending, c.id.not_in(waiting)).order_by(c.attempt, c.id).limit(1)
+    return [row[0] for row in session.execute(again)]
 
 
-def _abandoned(session: Session, run_id: str, limit: int, max_attempts: int) -> list[int]:
+def free_work(session: Session, run_id: str, *, max_attempts: int) -> list[Failed]:
+    """Let what a lost worker had in hand be tried again; returns what has used up its attempts and is given up."""
     c = t.work.c
-    expired = and_(c.run_id == run_id, c.state == "running", c.lease_until < database_now(session))
-    spent = {"state": "quarantined", "error_code": "worker_lost", "error": "Its worker died at every attempt."}
-    session.execute(update(t.work).where(expired, c.attempt >= max_attempts).values(spent))
-    free = select(c.id).where(expired).order_by(c.attempt, c.id).limit(limit)
-    return [row[0] for row in session.execute(free.with_for_update(skip_locked=True))]
+    in_hand = and_(c.run_id == run_id, c.state == "running")
+    spent = [row[0] for row in session.execute(select(c.id).where(in_hand, c.attempt >= max_attempts))]
+    reason = "Its worker died at every attempt."
+    given_up = {"state": "quarantined", "error_code": WORKER_LOST, "error": reason, "lease_token": ""}
+    session.execute(update(t.work).where(in_hand, c.attempt >= max_attempts).values(given_up))
+    session.execute(update(t.work).where(in_hand).values(state="pending", lease_token=""))
+    return [Failed(work_id=number, stage="worker", code=WORKER_LOST, reason=reason) for number in spent]
 
 
-def renew(session: Session, token: str, lease_seconds: float) -> int:
-    """Push back the lease of everything this token holds; returns how many items that is."""
-    until = database_now(session) + literal(int(lease_seconds * MICROS))
-    mine = and_(t.work.c.lease_token == token, t.work.c.state == "running")
-    return session.execute(update(t.work).where(mine).values(lease_until=until)).rowcount
-
-
-def release(session: Session, token: str) -> int:
+def release(session: Session, token: str, only: Collection[int] | None = None) -> int:
     """Give back what this token holds unsettled, its attempt refunded: whoever stops on purpose did not fail."""
     c = t.work.c
-    mine = update(t.work).where(c.lease_token == token, c.state == "running")
-    return session.execute(mine.values(state="pending", attempt=c.attempt - 1, lease_token="", lease_until=0)).rowcount
+    mine: ColumnElement[bool] = and_(c.lease_token == token, c.state == "running")
+    if only is not None:
+        mine = and_(mine, c.id.in_(only))
+    freed = update(t.work).where(mine).values(state="pending", attempt=c.attempt - 1, lease_token="")
+    return session.execute(freed).rowcount
 
 
 def still_held(session: Session, items: Sequence[WorkItem]) -> set[int]:
@@ -189,13 +197,21 @@ def still_held(session: Session, items: Sequence[WorkItem]) -> set[int]:
     return {item.id for item in items if (item.id, item.attempt, item.token) in held}
 
 
-def settle(session: Session, outcomes: Sequence[tuple[WorkItem, Outcome]]) -> None:
-    """Write what became of claims that `still_held` has found to hold."""
+def settle(session: Session, outcomes: Sequence[tuple[WorkItem, Outcome]], now: Instant) -> None:
+    """Write what became of claims that `still_held` has found to hold; what is given up becomes a dead letter."""
     names = ("state", "chunks", "embedded", "error_code", "error")
     values: dict[str, Any] = {name: bindparam(name) for name in names}
-    rows = [{"item_id": item.id} | asdict(outcome) for item, outcome in outcomes]
-    if rows:
-        session.execute(update(t.work).where(t.work.c.id == bindparam("item_id")).values(values), rows)
+    rows = [{"item_id": item.id} | {name: getattr(outcome, name) for name in names} for item, outcome in outcomes]
+    if not rows:
+        return
+    one = update(t.work).where(t.work.c.id == bindparam("item_id"))
+    session.execute(one.values(values | {"lease_token": ""}), rows)
+    failed = [
+        Failed(work_id=item.id, stage=outcome.stage, code=outcome.error_code, reason=outcome.error, size=outcome.size)
+        for item, outcome in outcomes
+        if outcome.state == "quarantined"
+    ]
+    letters.add_documents(session, failed, now)
 
 
 def progress(session: Session, run_id: str) -> Progress:
@@ -214,7 +230,8 @@ def progress(session: Session, run_id: str) -> Progress:
             changes[change] += count
         chunks += some
         embedded += new
-    refused = select(func.count()).select_from(t.quarantine).where(t.quarantine.c.run_id == run_id)
+    place = t.dead_letter.c
+    refused = select(func.count()).where(place.run_id == run_id, place.kind == "place", place.state != "ignored")
     return Progress(
         states=states,
         changes=changes,
@@ -226,24 +243,29 @@ def progress(session: Session, run_id: str) -> Progress:
     )
 
 
-def finish(session: Session, run_id: str, now: Instant) -> str:
-    """Close a run whose items are all settled; the ledger lines of quarantined documents become `failed`."""
-    count_as_failed(session, run_id, "quarantined")
+def finish(session: Session, run_id: str, token: str, now: Instant) -> tuple[str, str]:
+    """Close a run whose items are all settled; its state and the fingerprint of what was planned.
+
+    The ledger lines of quarantined documents become `failed`, those of deleted ones `tombstoned`.
+
+    Raises `LostClaimError` when the run is held under another token.
+    """
+    _hold(session, run_id, token)
+    count_as(session, run_id, "quarantined", "failed")
+    count_as(session, run_id, "cancelled", "tombstoned")
     counts = progress(session, run_id)
     failed = select(t.ledger.c.id).where(t.ledger.c.run_id == run_id, t.ledger.c.bucket == "failed").limit(1)
     clean = counts.refused == 0 and session.execute(failed).first() is None
     state = "succeeded" if clean else "succeeded_with_quarantine"
-    mine = and_(t.run.c.id == run_id, t.run.c.state == "running")
-    if session.execute(update(t.run).where(mine).values(state=state, finished_at=now)).rowcount != 1:
-        raise LostClaimError(f"Run {run_id} was superseded by a newer one of the same source.")
-    return state
+    ended = update(t.run).where(t.run.c.id == run_id).values(state=state, finished_at=now, lease_token="")
+    return state, session.execute(ended.returning(t.run.c.fingerprint)).scalar_one()
 
 
-def count_as_failed(session: Session, run_id: str, state: str) -> None:
-    """The ledger lines of documents whose work ended in this state become `failed`, with the state as the reason."""
-    failed = select(t.work.c.external_id).where(t.work.c.run_id == run_id, t.work.c.state == state)
-    lines = and_(t.ledger.c.run_id == run_id, t.ledger.c.external_id.in_(failed))
-    session.execute(update(t.ledger).where(lines).values(bucket="failed", reason=state))
+def count_as(session: Session, run_id: str, state: str, bucket: Bucket) -> None:
+    """The ledger lines of documents whose work ended in this state go to a bucket, with the state as the reason."""
+    ended = select(t.work.c.external_id).where(t.work.c.run_id == run_id, t.work.c.state == state)
+    lines = and_(t.ledger.c.run_id == run_id, t.ledger.c.external_id.in_(ended))
+    session.execute(update(t.ledger).where(lines).values(bucket=bucket, reason=state))
 
 
 def ledger_buckets(session: Session, run_id: str) -> dict[str, int]:
@@ -268,7 +290,7 @@ def repeat_last_run(session: Session, source_id: int, *, run_id: str, now: Insta
     unchanged = int(session.execute(live).scalar_one())
     row = {"state": "succeeded", "fingerprint": last[1], "unchanged": unchanged, "finished_at": now}
     if queued:
-        session.execute(update(t.run).where(r.id == run_id).values(row | {"lease_until": 0, "lease_token": ""}))
+        session.execute(update(t.run).where(r.id == run_id).values(row | {"lease_token": ""}))
     else:
         session.execute(insert(t.run).values(row | {"id": run_id, "source_id": source_id, "started_at": now}))
     lines = select(literal(run_id), literal(""), old.channel, old.bucket, old.reason, func.sum(old.item_count))
@@ -280,15 +302,12 @@ def repeat_last_run(session: Session, source_id: int, *, run_id: str, now: Insta
 
 def quarantined(session: Session, run_id: str) -> list[tuple[str, str, str]]:
     """(place, code, reason) of everything the run could not take."""
-    c = t.work.c
-    items = select(c.external_id, c.error_code, c.error).where(c.run_id == run_id, c.state == "quarantined")
-    q = t.quarantine.c
-    refused = select(q.place, q.code, q.reason).where(q.run_id == run_id)
-    rows = [tuple(row) for part in (refused, items) for row in session.execute(part)]
+    told = letters.of_run(session, run_id)
+    rows = [(letter.place, letter.code, letter.reason) for letter in reversed(told)]
     w = t.ledger.c
     counted = select(w.channel, w.reason, func.sum(w.item_count)).where(w.run_id == run_id, w.bucket == "failed")
     lines = counted.where(w.external_id == "").group_by(w.channel, w.reason).order_by(w.channel, w.reason)
     # A line that stands for a refused file is told with the file.
     known = {code for _, code, _ in rows}
-    told = [(place, code, f"{count} could not be read.") for place, code, count in session.execute(lines)]
-    return rows + [row for row in told if row[1] not in known]
+    further = [(place, code, f"{count} could not be read.") for place, code, count in session.execute(lines)]
+    return rows + [row for row in further if row[1] not in known]

@@ -13,17 +13,23 @@ _NAME = "change"
 
 def take(session: Session, count: int) -> int:
     """Reserve `count` numbers and return the first. The counter row stays locked until the commit."""
-    step = (
-        update(t.counter)
-        .where(t.counter.c.name == _NAME)
-        .values(value=t.counter.c.value + count)
-        .returning(t.counter.c.value)
-    )
+    return count_up(session, _NAME, count) - count + 1
+
+
+def lock(session: Session) -> None:
+    """Let nobody else change what readers see until this transaction ends: what was looked up now still holds then."""
+    count_up(session, _NAME, 0)
+
+
+def count_up(session: Session, name: str, by: int = 1) -> int:
+    """The new value of a counter. Its row stays locked until the commit."""
+    counter = t.counter.c
+    step = update(t.counter).where(counter.name == name).values(value=counter.value + by).returning(counter.value)
     newest = session.execute(step).scalar_one_or_none()
     if newest is None:
-        insert_missing(session, t.counter, [{"name": _NAME, "value": 0}])
+        insert_missing(session, t.counter, [{"name": name, "value": 0}])
         newest = session.execute(step).scalar_one()
-    return int(newest) - count + 1
+    return int(newest)
 
 
 def record_changes(session: Session, generation_id: int, changes: Iterable[tuple[str, int]]) -> None:

@@ -1,22 +1,15 @@
-"""Sources, spaces and the live generation."""
+"""Sources: where documents come from."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from core import tables as t
-from core.catalog.feeds import live_generation
-from core.catalog.upsert import insert_missing, upsert
+from core.catalog.upsert import insert_missing
 from core.database import Session
 from core.errors import ThreadwiseError
-from core.words import Instant, Space
-
-
-class GenerationMismatchError(ThreadwiseError):
-    """The catalogue was built with another model or another way of cutting documents."""
-
-    code = "generation_mismatch"
+from core.words import Instant
 
 
 class WorkspaceTakenError(ThreadwiseError):
@@ -37,11 +30,16 @@ def source_id(session: Session, *, name: str, kind: str, now: Instant) -> int:
     row |= {"location": "", "audience": ""}
     insert_missing(session, t.source, [row])
     number, stored = session.execute(select(t.source.c.id, t.source.c.kind).where(t.source.c.name == name)).one()
+    require_kind(name, stored, kind)
+    return int(number)
+
+
+def require_kind(name: str, stored: str, kind: str) -> None:
+    """Raise `SourceKindError` unless what was read just now is of the kind that the source has always been."""
     if stored != kind:
         raise SourceKindError(
             f"The source {name!r} is of kind {stored}, not {kind}.", hint="Choose another name with --source."
         )
-    return int(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +99,3 @@ def set_schedule(session: Session, name: str, every_minutes: int) -> bool:
 def set_fingerprint(session: Session, number: int, fingerprint: str) -> None:
     """Remember that exactly this content is ingested whole (empty: that something is missing)."""
     session.execute(update(t.source).where(t.source.c.id == number).values(fingerprint=fingerprint))
-
-
-def generation_for(session: Session, *, pipeline: str, space: Space, now: Instant) -> int:
-    """The live generation, made by the first ingestion; refuses another model or pipeline than it was built with."""
-    live = live_generation(session)
-    if live is None:
-        insert_missing(session, t.space, [{"id": space.id, "description": json.dumps(asdict(space), sort_keys=True)}])
-        row = {"pipeline": pipeline, "space_id": space.id, "created_at": now}
-        number = session.execute(insert(t.generation).values(row).returning(t.generation.c.id)).scalar_one()
-        upsert(session, t.live_generation, [{"id": 1, "generation_id": number}])
-        return int(number)
-    stored = session.execute(select(t.generation.c.pipeline).where(t.generation.c.id == live[0])).scalar_one()
-    if (stored, live[1]) != (pipeline, space.id):
-        what = "embedding model" if live[1] != space.id else "chunking"
-        raise GenerationMismatchError(
-            f"This catalogue was built with another {what} than the current settings name.",
-            hint="Restore the settings, or set THREADWISE_DATA_DIR to a new folder and ingest everything again.",
-        )
-    return live[0]

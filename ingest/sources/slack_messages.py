@@ -75,7 +75,8 @@ def exact_time(value: object) -> tuple[str, Instant] | None:
 
 
 def _message(raw: Record, directory: Directory, *, ts: str, at: Instant, text: str) -> Message:
-    author, speaker = _speaker(raw, directory.users)
+    user = _user(raw)
+    author, speaker = _speaker(raw, user, directory.users)
     reactions = _records(raw, "reactions")
     thread = exact_time(raw.get("thread_ts"))
     return Message(
@@ -85,6 +86,7 @@ def _message(raw: Record, directory: Directory, *, ts: str, at: Instant, text: s
         text=text,
         thread_ts=thread[0] if thread else "",
         author=author,
+        by=f"{directory.workspace}/{one_line(user, NAME_CHARACTERS)}" if user else "",
         edited=bool(raw.get("edited")),
         broadcast=raw.get("subtype") in ("thread_broadcast", "reply_broadcast"),
         reactions=sum(map(_reaction_count, reactions)),
@@ -92,10 +94,14 @@ def _message(raw: Record, directory: Directory, *, ts: str, at: Instant, text: s
     )
 
 
-def _speaker(raw: Record, users: Mapping[str, str]) -> tuple[str, str]:
-    """Who said it, as an id and as a name: a person, else the name a bot goes by."""
+def _user(raw: Record) -> str:
+    """The id of who said it, empty for what has no user."""
     comment = raw.get("comment")
-    user = _string(raw, "user") or (_string(comment, "user") if isinstance(comment, dict) else "")
+    return _string(raw, "user") or (_string(comment, "user") if isinstance(comment, dict) else "")
+
+
+def _speaker(raw: Record, user: str, users: Mapping[str, str]) -> tuple[str, str]:
+    """Who said it, as an id and as a name: a person, else the name a bot goes by."""
     bot, profile = raw.get("bot_profile"), raw.get("user_profile")
     name = (
         (_string(raw, "username") if raw.get("subtype") == "bot_message" else "")

@@ -24,6 +24,7 @@ SECRETS = ("C05LQ39T414", "people-ops-private", "Flaxgate", "Thornmere")
 
 
 STREAMS = pytest.mark.embedded_only("standard streams and signals, in which the database has no part")
+WORDING = pytest.mark.embedded_only("how a command is read and what it prints, in which the database has no part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def test_an_outsider_is_told_nothing_not_even_that_there_is_something_to_tell(co
         assert not [secret for secret in SECRETS if secret in done.out + done.err]
 
 
+@WORDING
 def test_a_person_reads_passages_with_their_place(company: Company) -> None:
     done = run("search", "What may a hotel in London cost?", "--as", OWEN, "--top-k", "2", data=company.data)
     assert done.status == 0
@@ -150,22 +152,33 @@ ASCII = {
 }
 
 
+LONDON = ("search", "What may a hotel in London cost, £?", "--as", OWEN, "--top-k", "2")
+
+
+@pytest.fixture(scope="module")
+def usual(company: Company) -> Done:
+    """What a terminal of today is shown."""
+    return run(*LONDON, "--json", data=company.data)
+
+
 @STREAMS
 @pytest.mark.parametrize("terminal", ASCII)
-def test_an_old_terminal_gets_numbers_for_its_missing_letters_and_no_error(company: Company, terminal: str) -> None:
-    options = ("--as", OWEN, "--top-k", "2")
-    question = "What may a hotel in London cost, £?"
-    text = run("search", question, *options, data=company.data, **ASCII[terminal])
+def test_an_old_terminal_gets_numbers_for_its_missing_letters_and_no_error(
+    company: Company, usual: Done, terminal: str
+) -> None:
+    text = run(*LONDON, data=company.data, **ASCII[terminal])
     assert (text.status, text.err) == (0, "")
     assert text.out.isascii()
     assert "\\xa3185" in text.out
-    done = run("search", question, *options, "--json", data=company.data, **ASCII[terminal])
+    done = run(*LONDON, "--json", data=company.data, **ASCII[terminal])
     assert (done.status, done.err) == (0, "")
     assert done.out.isascii()
     assert "£185" in done.json["passages"][0]["text"]
-    usual = run("search", question, *options, "--json", data=company.data)
     chunks = [[passage["chunk_id"] for passage in found.json["passages"]] for found in (done, usual)]
     assert chunks[0] == chunks[1], "the question was understood alike"
+
+
+REFUSAL = "ingest nowhere --json"  # without waiting for the engines that a search opens
 
 
 def shell(line: str, data: Path) -> Done:
@@ -183,12 +196,12 @@ def shell(line: str, data: Path) -> Done:
 
 @STREAMS
 @pytest.mark.parametrize("where", [">&-", ">/dev/full"])
-@pytest.mark.parametrize("what", ["search leave", "search leave --json", "--help", "--version", "search '' --json"])
+@pytest.mark.parametrize("what", ["search leave", "search leave --json", "--help", "--version", REFUSAL])
 def test_an_answer_that_cannot_be_written_is_one_line_on_stderr(company: Company, what: str, where: str) -> None:
     done = shell(f"$threadwise {what} {where}", company.data)
-    refused = what == "search '' --json" and "full" in where
+    refused = what == REFUSAL and "full" in where
     assert (done.status, done.out, done.traceback) == (2 if refused else 1, "", False), done.err
-    assert done.err.startswith("error[empty_question]" if refused else "error[file_system]: ")
+    assert done.err.startswith("error[source_not_found]" if refused else "error[file_system]: ")
     assert done.err.count("\n") == 1
 
 
@@ -198,8 +211,8 @@ def test_without_standard_error_a_command_works(company: Company, where: str) ->
     done = shell(f"$threadwise search leave --json {where}", company.data)
     assert done.status == 0
     assert done.json["passages"]
-    refused = shell(f"$threadwise search '' --json {where}", company.data)
-    assert (refused.status, refused.json["error"]["code"]) == (2, "empty_question")
+    refused = shell(f"$threadwise {REFUSAL} {where}", company.data)
+    assert (refused.status, refused.json["error"]["code"]) == (2, "source_not_found")
 
 
 @STREAMS
@@ -237,6 +250,7 @@ def test_what_is_registered_is_one_object(company: Company) -> None:
     assert {row["name"] for row in listed.json["registered"]} >= {"chunk_embedding", "document_signals"}
 
 
+@pytest.mark.embedded_only("the database lies in the folder too")
 @pytest.mark.parametrize("name", ["a%41 b?c#d", os.fsdecode(b"no text \xff")])
 def test_everything_lies_in_exactly_the_data_folder_that_was_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "page.md").write_text("# Leave\n\nAsk Ruth.\n")
@@ -312,13 +326,17 @@ REFUSED: dict[str, tuple[int, str, tuple[str, ...], dict[str, str]]] = {
 }
 
 
+BY_THE_DATABASE = {"nothing_ingested", "unknown_principal", "database_unavailable", "schema_too_new", "file_system"}
+CASES = [
+    pytest.param(case, marks=[] if code in BY_THE_DATABASE else WORDING) for case, (_, code, *_) in REFUSED.items()
+]
 A_SERVER_NEEDS_NO_FOLDER = {
     "a data folder that is a file": (1, "file_system"),
     "a data folder that cannot be made": (1, "file_system"),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", CASES)
 def test_what_cannot_be_done_ends_in_an_exit_code_and_one_object(broken: Path, tmp_path: Path, case: str) -> None:
     status, code, arguments, environment = REFUSED[case]
     if current_mode() == "server":
@@ -339,6 +357,7 @@ def test_what_cannot_be_done_ends_in_an_exit_code_and_one_object(broken: Path, t
         assert done.err.count("\n") == 1
 
 
+@WORDING
 def test_an_error_without_json_is_one_line_on_stderr(tmp_path: Path) -> None:
     done = run("ingest", "nowhere", data=tmp_path)
     assert (done.status, done.out) == (2, "")
@@ -358,6 +377,7 @@ def test_a_page_that_is_no_text_is_quarantined_and_named(broken: Path, tmp_path:
     assert "binary.md: not_utf8" in done.err
 
 
+@pytest.mark.embedded_only("tests/integration/threadwise/test_evaluation.py does it in both modes")
 def test_a_set_is_evaluated_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "qrels").mkdir()
     (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "title": "Bikes", "text": "A bike is leased for 3 years."}\n')

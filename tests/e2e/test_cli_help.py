@@ -12,10 +12,12 @@ pytestmark = pytest.mark.no_database
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"feast", "torch", "numpy", "sqlalchemy", "faiss", "tantivy", "onnxruntime", "langchain_core"}
 COMMANDS = {
-    "ingest": ("--source", "--kind", "--audience", "--workspace-url", "--data-dir", "--json"),
+    "ingest": ("--source", "--kind", "--audience", "--workspace-url", "--plan", "--data-dir", "--json"),
     "search": ("--as", "--top-k", "--source", "--kind", "--author", "--mmr-lambda", "--data-dir", "--json"),
     "eval": ("--keep", "--json"),
     "features": ("list", "apply"),
+    "runs": ("apply", "pause", "resume", "retry"),
+    "dead-letters": ("list", "show", "retry", "ignore"),
 }
 
 

@@ -24,6 +24,7 @@ QUESTION = "What do I get per mile when I use my own car?"
 WORDS = {"THREADWISE_LLM__KIND": "scripted", "THREADWISE_QUEUE__SWEEP_SECONDS": "1"}
 # Whoever runs the tests in the background has Ctrl-C ignored.
 COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from api.cli import main; main()"
+PRINTED = pytest.mark.embedded_only("what a command prints, refuses and finds in the folder; the database has no part")
 REPORT = {"run_id", "state", "documents", "chunks", "embedded", "ledger", "seconds"}
 
 
@@ -124,6 +125,7 @@ def test_a_service_says_where_it_is_and_keeps_its_key_to_its_user(service: Servi
     assert service.get("/v1/runs").status_code == 401
 
 
+@PRINTED
 def test_a_second_service_on_the_folder_is_refused(service: Service) -> None:
     done = service.run("up", "--port", "0", "--json")
     assert (done.status, done.json["error"]["code"]) == (1, "already_running")
@@ -140,6 +142,7 @@ def test_ingesting_reports_the_same_through_the_service_and_without_it(service: 
     assert list(reports[0]["documents"]) == list(reports[1]["documents"])
 
 
+@PRINTED
 def test_ingesting_tells_a_person_the_same(service: Service) -> None:
     done = service.run("ingest", DEMO / "handbook", "--source", "handbook")
     assert done.status == 0
@@ -156,6 +159,7 @@ def test_searching_gives_the_same_passages(service: Service, here: Path) -> None
     assert [set(passage) for passage in found[0]["passages"]] == [set(passage) for passage in found[1]["passages"]]
 
 
+@PRINTED
 def test_an_answer_is_the_same_with_and_without_the_service(service: Service, here: Path) -> None:
     options = ("ask", QUESTION, "--source", "handbook", "--json")
     answers = [service.run(*options).json, run(*options, data=here).json]
@@ -166,6 +170,7 @@ def test_an_answer_is_the_same_with_and_without_the_service(service: Service, he
     assert "45p" in answers[0]["citations"][0]["quote"]
 
 
+@PRINTED
 def test_a_person_sees_quotes_sources_status_and_tokens(service: Service) -> None:
     done = service.run("ask", QUESTION, "--source", "handbook")
     assert done.status == 0
@@ -174,6 +179,7 @@ def test_a_person_sees_quotes_sources_status_and_tokens(service: Service) -> Non
     assert " model tokens · first text after " in done.out
 
 
+@PRINTED
 def test_a_question_that_nothing_answers_is_declined_and_done(service: Service, here: Path) -> None:
     question = "Who won the football world cup in 1974?"
     told = [service.run("ask", question, "--json"), run("ask", question, "--json", data=here)]
@@ -192,6 +198,7 @@ REFUSED = {
 }
 
 
+@PRINTED
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_is_refused_alike(service: Service, here: Path, case: str) -> None:
     arguments, status, code = REFUSED[case]
@@ -257,6 +264,7 @@ def test_ctrl_c_leaves_the_run_going_and_says_how_to_watch_it(service: Service) 
     assert (report["state"], report["ledger"]["total"] > 600) == ("succeeded", True)
 
 
+@PRINTED
 def test_a_key_file_that_others_can_read_is_not_used(service: Service) -> None:
     place = service.data / "up.json"
     place.chmod(0o644)
@@ -283,6 +291,7 @@ def test_a_service_that_was_killed_is_not_waited_for_and_can_be_started_again(tm
     assert not (data / "up.json").exists()
 
 
+@PRINTED
 def test_a_port_that_is_taken_is_said_before_anything_starts(service: Service, tmp_path: Path) -> None:
     port = service.said["url"].rpartition(":")[2]
     done = run("up", "--port", port, "--json", data=tmp_path / "data")

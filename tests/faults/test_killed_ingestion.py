@@ -1,7 +1,7 @@
 """`kill -9` in the middle of an ingestion, then the same command: nothing lost, doubled or half visible.
 
-The short form kills a few times while the demonstration's export is ingested. `FULL=1 make faults` kills ten times, and
-takes the largest public export where `THREADWISE_EVAL_DATA` names one.
+The short form kills twice while the demonstration's export is ingested. `FULL=1 make faults` kills ten times, and takes
+the largest public export where `THREADWISE_EVAL_DATA` names one.
 """
 
 import os
@@ -73,43 +73,23 @@ def undisturbed(
     return report, digest(folder), time.monotonic() - started
 
 
-@pytest.fixture
-def seed() -> int:
-    """Printed, and taken from SEED to repeat a failure."""
-    number = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-    print(f"SEED={number}")
-    return number
-
-
-def test_a_killed_ingestion_ends_like_an_undisturbed_one(
-    archive: Path,
-    undisturbed: tuple[dict[str, Any], dict[str, str], float],
-    tmp_path: Path,
-    seed: int,
-    full_size: bool,  # noqa: FBT001 - a fixture
-) -> None:
-    report, wanted, seconds = undisturbed
-    draw = random.Random(seed)
-    moments = sorted(draw.uniform(0.2, 0.95) * seconds for _ in range(10 if full_size else 3))
-    killed = [kill_after(ingest(tmp_path / str(place), archive), moment) for place, moment in enumerate(moments)]
-    print(f"killed {sum(killed)} of {len(moments)} at {[round(moment, 2) for moment in moments]} of {seconds:.1f} s")
-    assert any(killed)
-    for place in range(len(moments)):
-        again = finished(ingest(tmp_path / str(place), archive))
-        assert again["ledger"] == report["ledger"]
-        assert digest(tmp_path / str(place)) == wanted
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next command need not wait for long until it knows that the killed one is gone."""
+    monkeypatch.setenv("THREADWISE_INGEST__LEASE_SECONDS", "1")
 
 
 def test_an_ingestion_that_is_killed_again_and_again_gets_done(
     archive: Path,
     undisturbed: tuple[dict[str, Any], dict[str, str], float],
     tmp_path: Path,
-    seed: int,
+    draw: random.Random,
+    full_size: bool,  # noqa: FBT001 - a fixture
 ) -> None:
     report, wanted, seconds = undisturbed
-    draw = random.Random(seed)
-    kills = sum(kill_after(ingest(tmp_path, archive), draw.uniform(0.3, 0.9) * seconds) for _ in range(4))
-    print(f"killed {kills} times")
+    moments = [round(draw.uniform(0.3, 0.9) * seconds, 2) for _ in range(10 if full_size else 2)]
+    kills = sum(kill_after(ingest(tmp_path, archive), moment) for moment in moments)
+    print(f"killed {kills} times at {moments} of {seconds:.1f} s")
     assert finished(ingest(tmp_path, archive))["ledger"] == report["ledger"]
     assert digest(tmp_path) == wanted
 

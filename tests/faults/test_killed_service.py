@@ -40,7 +40,7 @@ from workers.clock import relay
 
 SOURCE = "slack"
 TEAM = "T1"
-THREADS = 240
+THREADS = 160
 WORDS = 14  # of a message: its thread is one chunk
 MESSAGES = 3
 PRIVATE = "kestrel"  # said in the private channel and nowhere else
@@ -228,14 +228,6 @@ def made_up_export(place: Path) -> Path:
     return builder.zipped(place)
 
 
-@pytest.fixture
-def draw() -> Random:
-    """The seed is printed, and taken from SEED to repeat a failure."""
-    seed = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-    print(f"SEED={seed}")
-    return Random(seed)
-
-
 @pytest.fixture(scope="module")
 def archive(full_size: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: FBT001 - a fixture
     """What is uploaded."""
@@ -321,6 +313,7 @@ def test_a_run_ends_like_an_undisturbed_one_whichever_process_is_killed(
     assert_as_undisturbed(service.folder, run_id, undisturbed)
 
 
+@pytest.mark.embedded_only("what ties the processes of a service together knows no database")
 def test_a_supervisor_that_is_killed_takes_all_along_and_the_next_ends_the_run(
     up: Start, undisturbed: Undisturbed, tmp_path: Path, draw: Random
 ) -> None:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from core.catalog import runs, sources
+from core.catalog import plans, queue, sources
 from core.catalog.documents import NewVersion, Target, commit_versions
+from core.catalog.generations import generation_for
 from core.database import Database
 from core.words import OPEN_FROM, Block, Chunk, Document, Instant, Signals, Space, chunk_id_of
 
@@ -59,8 +60,9 @@ def new_target(database: Database, source: str = "docs", run_id: str = "run1") -
     """A source with a generation and an empty run."""
     with database.write() as session:
         number = sources.source_id(session, name=source, kind="files", now=NOW)
-        generation = sources.generation_for(session, pipeline="p1", space=SPACE, now=NOW)
-        runs.create_run(session, run_id=run_id, source_id=number, fingerprint="f", unchanged=0, now=NOW)
+        generation = generation_for(session, pipeline="p1", space=SPACE, now=NOW)
+        queue.begin(session, run_id=run_id, source_id=number, request={}, requested_by="", now=NOW)
+        plans.start(session, run_id, fingerprint="f", unchanged=0, now=NOW)
     return Target(source_id=number, source=source, run_id=run_id, generation_id=generation, space_id=SPACE.id)
 
 

@@ -93,9 +93,21 @@ def calls(answer_id: str) -> dict[tuple[str, str], list[tuple[str, Json | None]]
         ("POST", "/v1/keys"): [("/v1/keys", {"name": "k", "scopes": ["ask"], "principals": [MEMBER]})],
         ("DELETE", "/v1/keys/{key_id}"): [("/v1/keys/x", None)],
     }
-    for tail in ("", "/events", "/quarantine"):
+    letters: Json = {"source": "slack"}
+    listed |= {
+        ("POST", "/v1/sources/{name:path}/pause"): [("/v1/sources/slack/pause", None)],
+        ("POST", "/v1/sources/{name:path}/resume"): [("/v1/sources/slack/resume", None)],
+        ("POST", "/v1/plans/{plan_hash}/apply"): [("/v1/plans/0a1b/apply", None)],
+        ("GET", "/v1/dead-letters/{letter_id}"): [("/v1/dead-letters/1", None)],
+        ("POST", "/v1/dead-letters/retry"): [("/v1/dead-letters/retry", letters)],
+        ("POST", "/v1/dead-letters/ignore"): [("/v1/dead-letters/ignore", letters)],
+        ("DELETE", "/v1/documents/{document_id}"): [(f"/v1/documents/{slack_run}", None)],
+        ("POST", "/v1/people/erase"): [("/v1/people/erase", {"principal": MEMBER})],
+    }
+    for tail in ("", "/events", "/quarantine", "/plan"):
         listed[("GET", f"/v1/runs/{{run_id}}{tail}")] = [(f"/v1/runs/{slack_run}{tail}", None)]
-    plain = ("/v1/models", "/openapi.json", "/v1/sources", "/v1/runs", "/v1/keys", "/v1/audit", "/metrics", *PUBLIC)
+    plain = ["/v1/models", "/openapi.json", "/metrics", *PUBLIC]
+    plain += [f"/v1/{name}" for name in ("sources", "runs", "dead-letters", "deletions", "keys", "audit")]
     return listed | {("GET", path): [(path, None)] for path in plain}
 
 

@@ -112,7 +112,7 @@ def test_a_hundred_clients_that_leave_take_no_slot_with_them(home: Home, tmp_pat
             text = client.get("/metrics", headers=home.admin).text
     left = re.search(r'threadwise_asks_total\{outcome="left"\} (\d+)', text)
     assert left is not None
-    assert int(left[1]) > 20
+    assert int(left[1]) > 5
 
 
 def test_fifty_streams_at_once_get_their_own_text_and_nobody_elses(roomy: Process, home: Home) -> None:

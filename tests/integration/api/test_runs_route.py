@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import DatabaseUnavailableError
 from tests.support.installation import PAGES, live_texts, write_pages
 from tests.support.rest import Door, events_of, new_key
+from threadwise.errors import QueueFullError
 
 MARKDOWN = {"Content-Type": "text/markdown"}
 PAGE = b"# Parking\n\nVisitors park behind the hall.\n"
@@ -102,12 +102,13 @@ def test_an_upload_is_counted_while_it_comes_whatever_it_says_of_itself(door: Do
 
 @pytest.mark.usefixtures("no_new_uploads")
 def test_an_upload_whose_run_cannot_be_queued_leaves_nothing(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    def down(_: object) -> str:
-        raise DatabaseUnavailableError("The database is gone.")
+    def full(_: object) -> str:
+        raise QueueFullError("Twenty runs wait already.")
 
-    monkeypatch.setattr(door.threadwise.runs, "submit", down)
+    monkeypatch.setattr(door.threadwise.runs, "submit", full)
     response = door.client.post("/v1/runs?source=s", content=PAGE, headers=door.admin | MARKDOWN)
-    assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
+    assert (response.status_code, response.json()["code"]) == (429, "queue_full")
+    assert int(response.headers["retry-after"]) > 0
 
 
 @pytest.mark.usefixtures("no_new_uploads")
@@ -123,9 +124,12 @@ def test_a_run_is_followed_until_it_has_ended(door: Door) -> None:
     events = events_of(door.client.get(f"/v1/runs/{run_id}/events", headers=door.admin).text)
     worker.join()
     assert events[0][0] == "progress"
-    assert events[0][1].keys() >= {"state", "stage", "settled", "total", "chunks", "rate", "eta_seconds"}
-    assert (events[0][1]["stage"], events[-1][0], events[-1][1]["state"]) == ("waiting", "done", "succeeded")
-    assert events[-1][1]["run_id"] == run_id
+    numbers = {"stage", "done", "total", "chunks", "rate", "eta_seconds", "seconds", "problems"}
+    assert events[0][1].keys() == numbers | {"state", "paused"}
+    assert (events[0][1]["stage"], events[-1][0], events[-1][1]["state"]) == ("queued", "done", "succeeded")
+    shown = door.client.get(f"/v1/runs/{run_id}", headers=door.admin).json()
+    assert events[-1][1] == shown
+    assert {name: events[-2][1][name] for name in numbers} == {name: shown[name] for name in numbers}
 
 
 def test_following_ends_when_the_key_does(door: Door) -> None:

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from core import tables as t
 from core.catalog import audiences, documents, feeds, passages, sequence, sources
 from core.catalog.documents import NewVersion
+from core.catalog.generations import GenerationMismatchError, generation_for
 from core.catalog.passages import Reader
 from core.catalog.signals import put_signal_rows, signal_row, signal_rows
-from core.catalog.sources import GenerationMismatchError, SourceKindError
+from core.catalog.sources import SourceKindError
 from core.database import HEAD, Database
 from core.words import EVERYONE, Instant, document_id_of
 from tests.support.documents import NOW, SPACE, commit, new_target, page
@@ -165,8 +166,8 @@ def test_another_model_or_pipeline_is_refused_with_what_to_do(database: Database
     new_target(database)
     other = SPACE.__class__(model="other", revision="1", runtime="none", dimension=8, max_tokens=64)
     for pipeline, space in (("p2", SPACE), ("p1", other)):
-        with database.write() as session, pytest.raises(GenerationMismatchError, match="THREADWISE_DATA_DIR"):
-            sources.generation_for(session, pipeline=pipeline, space=space, now=NOW)
+        with database.write() as session, pytest.raises(GenerationMismatchError, match="threadwise generations build"):
+            generation_for(session, pipeline=pipeline, space=space, now=NOW)
 
 
 def test_a_source_name_keeps_its_kind(database: Database) -> None:

@@ -316,7 +316,7 @@ def test_a_quote_of_two_sentences_is_worded_whole_or_stands(opened: Opened) -> N
     first, second = "Everybody gets 25 days of paid leave a year.", "Ask your manager two weeks before."
     for said, status in ((first, "quoted"), (second, "quoted"), (f"{first} {second}", "answered")):
         asked = opened([said], quotes=1)
-        asked.threadwise.answerer.finder = TwoSentences()  # type: ignore[assignment]
+        asked.threadwise.answerer.finder = lambda _space: TwoSentences()  # type: ignore[assignment,return-value]
         answer = asked.answer(LEAVE)
         assert (answer.status, answer.text) == (status, f"{first} {second} [1]")
 

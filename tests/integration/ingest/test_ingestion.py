@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 
 from core import tables as t
 from core.catalog import documents, runs
-from core.catalog.sources import GenerationMismatchError
+from core.catalog.generations import GenerationMismatchError
 from core.errors import DatabaseUnavailableError, ThreadwiseError
 from core.settings import IngestSettings, Settings
 from features.errors import SpaceMismatchError
@@ -18,6 +18,7 @@ from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError
 from ingest.locks import source_lock
 from retrieval.query import Query
 from tests.support.databases import variables_of
+from tests.support.faults.toys import ToyEmbedder
 from tests.support.installation import PAGES, PoisonError, installation, live_texts, write_pages
 from threadwise.runtime import Threadwise
 
@@ -206,13 +207,29 @@ def test_a_page_that_cannot_be_read_loses_the_readers_that_its_source_lost(tmp_p
         assert known["vpn.md"].audience == frozenset(), "everyone lost it; who gained it waits for its content"
 
 
-def test_other_chunk_sizes_are_refused_on_an_existing_catalogue(tmp_path: Path) -> None:
+def test_other_chunk_sizes_change_nothing_in_the_generation_that_readers_see(tmp_path: Path) -> None:
     docs = write_pages(tmp_path / "docs", PAGES)
     with installation(tmp_path / "data")[0] as threadwise:
         threadwise.ingest(docs, name="docs")
     smaller = Settings(data_dir=tmp_path / "data", ingest=IngestSettings(chunk_tokens=64))
+    with Threadwise(smaller) as threadwise:
+        assert threadwise.ingest(docs, name="docs").unchanged == 3
+        assert threadwise.recipes.is_outdated(), "a new generation can be built"
+
+
+def test_a_generation_without_a_recipe_is_not_continued_under_other_settings(tmp_path: Path) -> None:
+    docs = write_pages(tmp_path / "docs", PAGES)
+    with installation(tmp_path / "data")[0] as threadwise:
+        threadwise.ingest(docs, name="docs")
+        with threadwise.database.write() as session:
+            session.execute(t.generation.update().values(recipe=""))
+    smaller = Settings(data_dir=tmp_path / "data", ingest=IngestSettings(chunk_tokens=64))
     with Threadwise(smaller) as threadwise, pytest.raises(GenerationMismatchError, match="chunking"):
         threadwise.ingest(docs, name="docs")
+    with installation(tmp_path / "data")[0] as threadwise:
+        threadwise.ingest(write_pages(docs, PAGES | {"new.md": "# New\n\nOf today.\n"}), name="docs")
+    with Threadwise(smaller) as threadwise:
+        assert threadwise.ingest(docs, name="docs").unchanged == 4, "now its recipe is known"
 
 
 def test_the_report_adds_up_in_the_shape_that_tools_rely_on(tmp_path: Path) -> None:
@@ -273,8 +290,8 @@ def test_a_catalogue_of_another_model_answers_no_question(tmp_path: Path) -> Non
     threadwise, _ = installation(tmp_path / "data")
     with threadwise:
         threadwise.ingest(write_pages(tmp_path / "docs", PAGES), name="docs")
-        threadwise.retriever.space_id = "another"
-        with pytest.raises(SpaceMismatchError, match="THREADWISE_DATA_DIR"):
+        threadwise.embedder = ToyEmbedder()
+        with pytest.raises(SpaceMismatchError, match="threadwise generations build"):
             threadwise.search(Query(text="leave", reader=threadwise.reader()))
 
 

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from core.catalog import documents
+from core.catalog import documents, sources
 from core.catalog.sources import WorkspaceTakenError
 from core.words import Instant
 from ingest.errors import EmptySourceError, SourceNameTakenError
@@ -39,7 +39,7 @@ def test_a_policy_of_tomorrow_does_not_take_away_that_of_today(tmp_path: Path) -
         assert threadwise.ingest(docs, name="docs").changed == 0
         assert any("25 days" in chunk for chunk in live_texts(threadwise))
         threadwise.clock = lambda: Instant(4_200_000_000_000_000)
-        threadwise.ingestion.clock = threadwise.clock
+        threadwise.ingestion.clock = threadwise.ingestion.planner.clock = threadwise.clock
         assert threadwise.ingest(docs, name="docs").changed == 1, "it was not forgotten"
         assert any("40 days" in chunk for chunk in live_texts(threadwise))
 
@@ -112,10 +112,12 @@ def test_an_emptied_source_still_withdraws_rights_and_remembers_who_may_read(tmp
     with installation(tmp_path / "data")[0] as threadwise:
         docs = write_pages(tmp_path / "docs", PAGES)
         threadwise.ingest(docs, name="docs")
-        write_pages(docs, {"empty.md": ""})
+        empty = write_pages(tmp_path / "typo", {"empty.md": ""})
         with pytest.raises(EmptySourceError):
-            threadwise.ingest(docs, name="docs", audience=("group:hr",))
+            threadwise.ingest(empty, name="docs", audience=("group:hr",))
         assert readers(threadwise, "leave.md") == frozenset()
+        with threadwise.database.read() as session:
+            assert sources.locations(session) == [str(docs)], "where nothing was is not where it is read from now on"
         threadwise.ingest(write_pages(docs, {"new.md": "# Pay\n\nA raise for all."}), name="docs")
         assert readers(threadwise, "new.md") == {"group:hr"}
 

@@ -12,7 +12,7 @@ from core.catalog import documents
 from core.catalog.documents import NewVersion, Target
 from core.settings import RetrievalSettings, Settings
 from core.words import Document, Instant
-from features.engines import Candidates, Engines
+from features.engine_pair import Candidates, EnginePair
 from features.filters import PassageFilter
 from features.store import FeatureStore
 from retrieval.query import Query
@@ -93,14 +93,15 @@ def lagging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lagging
             *,
             pool: int,
             filter: PassageFilter,  # noqa: A002 - the store's own name
+            engines: EnginePair | None = None,
         ) -> Candidates:
-            found = real(self, embedding, query_string, pool=pool, filter=filter)  # type: ignore[arg-type]
+            found = real(self, embedding, query_string, pool=pool, filter=filter, engines=engines)  # type: ignore[arg-type]
             watched.pools.append(pool)
             watched.found.append({*found.chunk_ids})
             return found
 
         monkeypatch.setattr(FeatureStore, "search_rows", search_rows)
-        monkeypatch.setattr(Engines, "catch_up", lambda _self: None)
+        monkeypatch.setattr(EnginePair, "catch_up", lambda *_: None)
         yield watched
 
 

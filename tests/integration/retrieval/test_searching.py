@@ -47,9 +47,7 @@ def retriever_with(threadwise: Threadwise, **settings: Any) -> Retriever:  # noq
     """The same catalogue and engines under other settings."""
     old = threadwise.retriever
     new = RetrievalSettings.model_validate(settings)
-    return Retriever(
-        old.database, old.store, embed_question=old.embed_question, space_id=old.space_id, settings=new, clock=old.clock
-    )
+    return Retriever(old.database, old.store, embed_question=old.embed_question, settings=new, clock=old.clock)
 
 
 @pytest.mark.parametrize("question", HOSTILE)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from core.catalog import queue, sources
+from core.catalog import leases, queue, sources
 from core.catalog.sources import SourceKindError
 from core.database import Session
 from core.errors import RunNotFoundError, UnknownSourceError
@@ -29,9 +29,18 @@ def docs_of(folder: Path, count: int = 0) -> Path:
     return write_pages(folder / "docs", many or PAGES)
 
 
-def claim(session: Session, run_id: str, holder: str, lease_seconds: float = -1) -> bool:
-    """Another worker takes the run; by default one that never renews its lease."""
-    return queue.claim_run(session, run_id, token=holder, lease_seconds=lease_seconds) is not None
+def claim(session: Session, run_id: str, holder: str) -> bool:
+    """Another worker takes the run."""
+    return queue.claim_run(session, run_id, token=holder) is not None
+
+
+def lose(session: Session, run_id: str) -> None:
+    """Its worker is found to be dead."""
+    assert leases.rescue(session, run_id, leases.holders(session)[run_id], max_attempts=3, now=Instant(1))
+
+
+def unsent_of(session: Session) -> list[str]:
+    return [run_id for _, run_id in queue.unsent(session)]
 
 
 def submit(threadwise: Threadwise, folder: Path, **rest: object) -> str:
@@ -102,8 +111,9 @@ def test_a_run_whose_worker_vanished_is_resumed_by_the_next(tmp_path: Path, data
         run_id = submit(threadwise, docs_of(tmp_path))
         with threadwise.database.write() as session:
             assert claim(session, run_id, "dead")
+            lose(session, run_id)
         assert threadwise.runs.work(run_id, never) == "succeeded"
-        assert threadwise.runs.standing(run_id).run.attempt == 2
+        assert threadwise.runs.standing(run_id).run.attempt == 1, "of attempts without any progress"
 
 
 def test_a_run_that_somebody_holds_is_left_alone(tmp_path: Path) -> None:
@@ -111,7 +121,7 @@ def test_a_run_that_somebody_holds_is_left_alone(tmp_path: Path) -> None:
     with threadwise:
         run_id = submit(threadwise, docs_of(tmp_path))
         with threadwise.database.write() as session:
-            assert claim(session, run_id, "other", lease_seconds=30)
+            assert claim(session, run_id, "other")
         assert threadwise.runs.work(run_id, never) == "planning"
         assert live_texts(threadwise) == set()
 
@@ -160,6 +170,7 @@ def test_a_run_that_kills_every_worker_fails_in_the_end(tmp_path: Path) -> None:
         for place in range(threadwise.settings.queue.max_attempts):
             with threadwise.database.write() as session:
                 assert claim(session, run_id, f"dead{place}")
+                lose(session, run_id)
         assert threadwise.runs.work(run_id, never) == "failed"
         assert threadwise.runs.standing(run_id).run.error_code == "worker_lost"
 
@@ -257,18 +268,24 @@ def test_all_sources_are_queued_and_one_that_is_gone_holds_up_no_other(tmp_path:
 
 
 def test_a_long_run_lets_another_source_go_first_and_is_rung_again(tmp_path: Path) -> None:
-    threadwise, _ = installation(tmp_path / "data")
+    other = write_pages(tmp_path / "other", {"a.md": "# A\n\nText.\n"})
+    submitted: list[str] = []
+
+    def submit_other(_text: str) -> None:
+        if not submitted:
+            submitted.append(threadwise.runs.submit(SubmitRequest(source="other", path=str(other))))
+            with threadwise.database.write() as session:
+                queue.mark_sent(session, [number for number, _ in queue.unsent(session)], threadwise.clock())
+
+    threadwise, _ = installation(tmp_path / "data", "", submit_other, workers=1)
     with threadwise:
-        long_run = submit(threadwise, docs_of(tmp_path, 300))
-        other = write_pages(tmp_path / "other", {"a.md": "# A\n\nText.\n"})
+        long_run = submit(threadwise, docs_of(tmp_path, 100))
         usual = threadwise.runs.settings
         threadwise.runs.settings = usual.model_copy(update={"slice_seconds": 1e-6})
-        short_run = threadwise.runs.submit(SubmitRequest(source="other", path=str(other)))
-        with threadwise.database.write() as session:
-            queue.mark_sent(session, [number for number, _ in queue.unsent(session)], threadwise.clock())
         assert threadwise.runs.work(long_run, never) == "running"
+        [short_run] = submitted
         with threadwise.database.read() as session:
-            assert [run_id for _, run_id in queue.unsent(session)] == [long_run]
+            assert set(unsent_of(session)) == {long_run}
         threadwise.runs.settings = usual
         assert threadwise.runs.work(short_run, never) == "succeeded"
         assert threadwise.runs.work(long_run, never) == "succeeded", "nobody waits any more"

@@ -1,5 +1,6 @@
 """What the clock does, on both databases, with brokers that refuse, lose and repeat; and the clock as a process."""
 
+import itertools
 import random
 import threading
 import time
@@ -17,7 +18,8 @@ from core.database import Database
 from core.words import Instant
 from tests.support.databases import url_of
 from tests.support.doorbell import Doorbell, Service, eventually
-from workers.clock import BATCH, BUSY_SECONDS, forget, relay, schedule, sweep
+from workers.clock import BATCH, relay
+from workers.duties import Sweeper, forget, schedule
 from workers.errors import DoorbellUnreachableError
 
 MINUTE = 60_000_000
@@ -39,12 +41,6 @@ def submit(database: Database, source_id: int, count: int) -> list[str]:
         for run_id in ids:
             queue.submit(session, run_id=run_id, source_id=source_id, request={}, requested_by="test", now=clock.now())
     return ids
-
-
-def quieten(database: Database, seconds: float) -> None:
-    """As if every ring had been so many seconds ago."""
-    with database.write() as session:
-        session.execute(update(t.run).values(rung_at=t.run.c.rung_at - int(seconds * 1e6)))
 
 
 def outbox(database: Database) -> list[tuple[str, bool]]:
@@ -106,35 +102,16 @@ def test_a_broker_that_loses_most_rings_still_has_every_run_claimed_once(databas
     def lossy(run_id: str) -> None:
         for _ in range(draw.choice((0, 0, 0, 1, 3))):
             with database.write() as session:
-                if queue.claim_run(session, run_id, token=run_id, lease_seconds=60):
+                if queue.claim_run(session, run_id, token=run_id):
                     claimed[run_id] += 1
 
+    passing = itertools.count()
+    sweeper = Sweeper(lambda: database, lambda: 0, clock.now, quiet_seconds=1, monotonic=lambda: float(next(passing)))
     for _ in range(25):
         relay(database, lossy, clock.now)
-        quieten(database, 2)
-        sweep(database, lambda: 0, clock.now, quiet_seconds=1)
+        sweeper.sweep()
+        sweeper.sweep()
     assert claimed == dict.fromkeys(ids, 1)
-
-
-def test_a_run_is_forgotten_only_after_a_while_and_later_when_workers_are_busy(database: Database) -> None:
-    submit(database, source(database), 1)
-    assert sweep(database, lambda: 0, clock.now, quiet_seconds=5) == 0, "its first ring has not left yet"
-    relay(database, lambda _run: None, clock.now)
-    assert sweep(database, lambda: 0, clock.now, quiet_seconds=5) == 0, "it was rung for just now"
-    quieten(database, 6)
-    assert sweep(database, lambda: 3, clock.now, quiet_seconds=5) == 0, "rings wait: the workers are busy"
-    quieten(database, BUSY_SECONDS)
-    assert sweep(database, lambda: 3, clock.now, quiet_seconds=5) == 1
-    assert sweep(database, lambda: 0, clock.now, quiet_seconds=5) == 0, "its new ring has not left yet"
-
-
-def test_a_run_that_somebody_holds_is_not_forgotten(database: Database) -> None:
-    (run_id,) = submit(database, source(database), 1)
-    relay(database, lambda _run: None, clock.now)
-    quieten(database, 100)
-    with database.write() as session:
-        queue.claim_run(session, run_id, token=run_id, lease_seconds=60)
-    assert sweep(database, lambda: 0, clock.now, quiet_seconds=5) == 0
 
 
 def test_two_clocks_start_a_due_source_once_an_interval(database: Database) -> None:
@@ -145,7 +122,7 @@ def test_two_clocks_start_a_due_source_once_an_interval(database: Database) -> N
     with database.read() as session:
         rows = session.execute(select(t.run.c.requested_by, t.run.c.due_at.is_not(None))).all()
     assert [tuple(row) for row in rows] == [("schedule", True)]
-    assert outbox(database)
+    assert len(outbox(database)) == 1
     assert schedule(database, clock.now) == 0
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from api import errors
-from api.client import KNOCKS, PATIENCE, Client
+from api.client import PATIENCE, Client
+from api.connection import KNOCKS
 from api.endpoint import Endpoint
-from api.installation import Ask, Ingest, NewKey, Search, ended_well, report_of
+from api.installation import Ask, Ingest, Letters, NewKey, Search, ended_well, report_of
 from core.errors import ThreadwiseError
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -23,6 +24,9 @@ ENDED = {
     "documents": {"added": 1, "changed": 0, "removed": 0, "unchanged": 4, "quarantined": 0},
     "ledger": {"total": 5, "buckets": {"indexed": 5}}, "settled": 1, "total": 1, "cancel_requested": False,
 }  # fmt: skip
+STANDING = {"stage": "embedding", "done": 1, "total": 2, "chunks": 3, "rate": None, "eta_seconds": None}
+PLANNED = ENDED | {"state": "planned", "finished_at": None}
+PLAN = {"run_id": "r1", "source": "docs", "plan_hash": "0a1b", "state": "planned"}
 
 
 class Scripted(httpx.BaseTransport):
@@ -55,7 +59,7 @@ def events(*pairs: tuple[str, object]) -> httpx.Response:
     return httpx.Response(200, content=text.encode(), headers={"Content-Type": "text/event-stream"})
 
 
-def nothing(_settled: int, _total: int, _chunks: int, /) -> None:
+def nothing(_standing: Mapping[str, Any], /) -> None:
     """A progress that shows nothing."""
 
 
@@ -138,20 +142,99 @@ def test_a_door_that_is_being_started_again_is_waited_for() -> None:
 
 
 def test_ingesting_submits_the_whole_path_and_shows_progress_until_the_end() -> None:
-    shown: list[tuple[int, int, int]] = []
+    shown: list[Mapping[str, Any]] = []
     service = Scripted(
         httpx.Response(202, json={"run_id": "r1"}),
-        events(("progress", {"settled": 1, "total": 2, "chunks": 3}), ("done", {"state": "succeeded"})),
+        events(("progress", STANDING), ("done", {"state": "succeeded"})),
         httpx.Response(200, json=ENDED),
     )
     order = Ingest(path="docs", source="docs", audience=("T1",))
-    report = client(service).ingest(order, lambda *counts: shown.append(counts))
+    report = client(service).ingest(order, shown.append)
     assert service.bodies == [
         {"path": f"{Path.cwd()}/docs", "source": "docs", "audience": ["T1"], "allow_empty": False}
     ]
-    assert shown == [(1, 2, 3)]
+    assert shown == [STANDING]
     assert report["seconds"] == 1.5
     assert {"run_id", "state", "documents", "chunks", "embedded", "ledger", "source"} <= set(report)
+
+
+def test_planning_submits_the_path_as_a_plan_and_tells_what_it_would_do() -> None:
+    service = Scripted(
+        httpx.Response(202, json={"run_id": "r1"}),
+        events(("done", PLANNED)),
+        httpx.Response(200, json=PLANNED),
+        httpx.Response(200, json=PLAN),
+    )
+    assert client(service).plan(Ingest(path="docs"), nothing) == PLAN
+    assert service.bodies == [{"path": f"{Path.cwd()}/docs", "allow_empty": False, "plan": True}]
+    assert service.asked[-1].url.path == "/v1/runs/r1/plan"
+
+
+def test_a_plan_that_could_not_be_made_is_an_error_and_no_plan() -> None:
+    failed = ENDED | {"state": "failed", "error_code": "source_unreadable", "error": "It is no zip."}
+    service = Scripted(
+        httpx.Response(202, json={"run_id": "r1"}), events(("done", failed)), httpx.Response(200, json=failed)
+    )
+    with pytest.raises(ThreadwiseError, match="It is no zip"):
+        client(service).plan(Ingest(path="docs"), nothing)
+
+
+def test_applying_a_plan_is_followed_to_its_end() -> None:
+    service = Scripted(
+        httpx.Response(202, json={"run_id": "r1"}), events(("done", ENDED)), httpx.Response(200, json=ENDED)
+    )
+    assert client(service).apply("0a1b", nothing)["state"] == "succeeded"
+    assert [request.url.path for request in service.asked][:2] == ["/v1/plans/0a1b/apply", "/v1/runs/r1/events"]
+
+
+def test_a_run_that_is_only_planned_has_done_nothing_and_says_how_to_go_on() -> None:
+    with pytest.raises(errors.RunFailedError, match="nothing of it is done") as caught:
+        ended_well(PLANNED)
+    assert "runs show r1" in caught.value.hint
+
+
+def test_a_run_that_nobody_took_waits_and_has_not_failed() -> None:
+    with pytest.raises(errors.RunFailedError, match="is queued and waits"):
+        ended_well(ENDED | {"state": "queued", "finished_at": None})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "source", "body"),
+    [([3, 5], None, {"ids": [3, 5]}), (None, "docs", {"source": "docs"}), (None, None, {"all": True})],
+)
+def test_letters_are_tried_again_by_number_by_source_or_all(
+    numbers: list[int] | None, source: str | None, body: dict[str, object]
+) -> None:
+    service = Scripted(
+        httpx.Response(202, json={"run_ids": ["r1"]}), events(("done", ENDED)), httpx.Response(200, json=ENDED)
+    )
+    assert [report["run_id"] for report in client(service).retry_letters(numbers, source, nothing)] == ["r1"]
+    assert (service.asked[0].url.path, service.bodies) == ("/v1/dead-letters/retry", [body])
+
+
+def test_letters_are_listed_shown_and_ignored() -> None:
+    service = Scripted(
+        httpx.Response(200, json={"dead_letters": [{"id": 3}]}),
+        httpx.Response(200, json={"id": 3}),
+        httpx.Response(200, json={"ignored": 1}),
+    )
+    asked = client(service)
+    assert (asked.letters(Letters(source="docs")), asked.letter(3), asked.ignore_letters([3])) == (
+        [{"id": 3}],
+        {"id": 3},
+        1,
+    )
+    assert dict(service.asked[0].url.params) == {"source": "docs", "state": "open", "limit": "100"}
+
+
+def test_a_source_is_paused_and_resumed_by_its_name() -> None:
+    service = Scripted(httpx.Response(200, json={"paused": "asked"}), httpx.Response(200, json={"paused": ""}))
+    asked = client(service)
+    assert (asked.pause("a/b")["paused"], asked.resume("a/b")["paused"]) == ("asked", "")
+    assert [request.url.raw_path for request in service.asked] == [
+        b"/v1/sources/a%2Fb/pause",
+        b"/v1/sources/a%2Fb/resume",
+    ]
 
 
 def test_a_run_that_failed_ends_with_its_own_error() -> None:
@@ -172,7 +255,7 @@ def test_a_cancelled_run_is_no_success() -> None:
 def test_following_survives_a_restart_of_the_service() -> None:
     waits: list[float] = []
     service = Scripted(
-        events(("progress", {"settled": 1, "total": 2, "chunks": 3})),
+        events(("progress", STANDING)),
         httpx.ConnectError("restarting"),
         events(("done", {})),
         httpx.Response(200, json=ENDED),
@@ -238,10 +321,10 @@ def test_a_stream_that_breaks_in_the_middle_is_a_service_that_is_down() -> None:
 
 
 def test_ctrl_c_while_following_leaves_the_run_going_and_says_how_to_see_and_end_it() -> None:
-    def interrupted(_settled: int, _total: int, _chunks: int, /) -> None:
+    def interrupted(_standing: Mapping[str, Any], /) -> None:
         raise KeyboardInterrupt
 
-    service = Scripted(events(("progress", {"settled": 1, "total": 2, "chunks": 3})))
+    service = Scripted(events(("progress", STANDING)))
     with pytest.raises(errors.InterruptionError, match="Run r1 goes on") as caught:
         client(service).follow("r1", interrupted)
     assert "runs watch r1" in caught.value.hint

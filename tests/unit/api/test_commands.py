@@ -27,7 +27,9 @@ ALL = sorted(commands(typer.main.get_command(app)))
 
 def test_there_is_a_command_for_everything_that_can_be_asked() -> None:
     assert {path[0] for path in ALL} >= {"up", "ingest", "ask", "search", "sources", "runs", "models", "keys", "eval"}
-    assert {path[1] for path in ALL if path[0] == "runs"} == {"list", "show", "watch", "cancel", "start", "every"}
+    of_runs = {"list", "show", "watch", "cancel", "start", "every", "apply", "pause", "resume", "retry"}
+    assert {path[1] for path in ALL if path[0] == "runs"} == of_runs
+    assert {path[1] for path in ALL if path[0] == "dead-letters"} == {"list", "show", "retry", "ignore"}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
@@ -49,6 +51,13 @@ WRONG = {
     "a list without an end": ("runs", "list", "--limit", "100000"),
     "a schedule in the past": ("runs", "every", "docs", "-5"),
     "a source without a name": ("runs", "start", " "),
+    "a plan without a hash": ("runs", "apply", " "),
+    "nothing to pause": ("runs", "pause"),
+    "nothing to try again": ("runs", "retry"),
+    "letters and all of them": ("dead-letters", "retry", "3", "--all"),
+    "a letter that is no number": ("dead-letters", "show", "x"),
+    "a letter before the first": ("dead-letters", "ignore", "0"),
+    "letters in no state": ("dead-letters", "list", "--state", "lost"),
     "a key without a name": ("keys", "create", "--name", " "),
     "a scope that does not exist": ("keys", "create", "--name", "n", "--scope", "root"),
     "a scope that only the service's own key has": ("keys", "create", "--name", "n", "--scope", "local"),

@@ -6,7 +6,8 @@ from api import listing
 
 RUN = {
     "run_id": "r1", "source": "docs", "state": "succeeded", "requested_by": "local", "error_code": "", "error": "",
-    "started_at": 1_780_000_000_000_000, "finished_at": None, "settled": 3, "total": 7,
+    "started_at": 1_780_000_000_000_000, "finished_at": None, "stage": "embedding", "done": 3, "total": 7,
+    "chunks": 1, "rate": 0.5, "eta_seconds": 8.0, "problems": [], "documents": {"quarantined": 0},
 }  # fmt: skip
 REPORT = {
     "state": "running", "seconds": 0.0, "documents": {"added": 7}, "chunks": 1, "embedded": 1,
@@ -14,6 +15,12 @@ REPORT = {
 }  # fmt: skip
 SOURCE = {
     "name": "docs", "kind": "files", "every_minutes": 0, "documents": 13, "last_state": None, "last_at": None,
+    "paused": "", "stale": False, "fresh_at": None,
+}  # fmt: skip
+LETTER = {
+    "id": 7, "run_id": "r1", "source": "docs", "kind": "document", "place": "a.md", "change": "added", "stage": "embed",
+    "code": "poison", "reason": "It ended its worker.", "size": 0, "attempts": 3, "state": "open",
+    "recorded_at": 1_780_000_000_000_000, "settled_at": None,
 }  # fmt: skip
 KEY = {
     "id": "k1", "name": "intranet", "scopes": ["ask"], "principals": ["everyone"], "expires_at": None,
@@ -40,7 +47,7 @@ def test_runs_show_why_they_failed() -> None:
 
 def test_an_open_run_says_how_far_it_is() -> None:
     shown = listing.run_text(RUN, REPORT)
-    assert "3 of 7 documents" in shown
+    assert "  so far     embedding: 3/7 documents, 1 chunks, 0.5 documents/s, ETA 8 s" in shown.splitlines()
     assert "asked for by local" in shown
     assert "error" not in shown
 
@@ -51,7 +58,34 @@ def test_a_run_that_failed_says_what_happened() -> None:
     assert "so far" not in shown
 
 
-@pytest.mark.parametrize("show", [listing.runs_text, listing.sources_text, listing.keys_text])
+def test_what_a_run_could_not_take_is_told_with_its_reason_and_how_often_it_was_tried() -> None:
+    problems = [
+        {"place": "a.md\nforged", "code": "poison", "reason": "It ended\nits worker.", "attempts": 3},
+        {"place": "b.md", "code": "not_utf8", "reason": "It is no text.", "attempts": 1},
+    ]
+    shown = listing.problems_text(RUN | {"problems": problems, "documents": {"quarantined": 5}})
+    assert shown.splitlines()[1:4] == [
+        "  a.md forged: poison: It ended its worker. (3 tries)",
+        "  b.md: not_utf8: It is no text.",
+        "  … and 3 more",
+    ]
+
+
+def test_a_letter_stands_in_one_line_and_whole_in_a_table() -> None:
+    row = listing.letters_text([LETTER]).splitlines()[1]
+    assert row.split()[:6] == ["7", "docs", "a.md", "poison", "3", "open"]
+    shown = listing.letter_text(LETTER)
+    assert shown.startswith("Dead letter 7: open\n")
+    assert "poison: It ended its worker." in shown
+    assert "a.md" in shown
+
+
+def test_a_source_says_that_it_is_stale_and_why_it_is_paused() -> None:
+    stale = SOURCE | {"stale": True, "fresh_at": 1_780_000_000_000_000, "paused": "storage_full"}
+    assert listing.sources_text([stale]).splitlines()[1].split()[-2:] == ["(stale)", "storage_full"]
+
+
+@pytest.mark.parametrize("show", [listing.runs_text, listing.sources_text, listing.keys_text, listing.letters_text])
 def test_an_empty_list_says_how_to_begin(show: object) -> None:
     assert callable(show)
     assert "threadwise " in show([])

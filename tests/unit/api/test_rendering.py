@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -141,3 +142,37 @@ def test_a_snippet_is_bounded_and_taken_from_the_text(text: str, question: str) 
     shown = rendering.snippet(text, question)
     assert len(shown) <= rendering.SNIPPET + 4
     assert shown.removeprefix("… ").removesuffix(" …") in text
+
+
+PLAN: dict[str, Any] = {
+    "run_id": "r1", "source": "docs", "plan_hash": "0a1b", "state": "planned", "chunks": 30, "chunks_to_embed": 12,
+    "documents": {
+        "added": [f"p{n}.md" for n in range(12)], "changed": ["a\nb.md"], "removed": [], "audience_changed": [],
+    },
+    "counts": {"added": 12, "changed": 1, "removed": 0, "audience_changed": 0, "unchanged": 4, "refused": 1},
+    "expected_minutes": 0.4, "ledger": {"total": 18, "buckets": {"indexed": 17, "failed": 1}},
+}  # fmt: skip
+
+
+def test_a_plan_says_what_would_be_done_and_how_to_have_it_done() -> None:
+    lines = rendering.plan_text(PLAN).splitlines()
+    assert lines[:4] == [
+        "docs: planned",
+        "  documents  12 added, 1 changed, 0 removed, 0 audience changed, 4 unchanged, 1 refused",
+        "  chunks     30 to write, 12 to embed, less than a minute",
+        "  ledger     18 items: failed 1, indexed 17",
+    ]
+    assert lines[-1] == "Nothing of it is done yet. To do it: threadwise runs apply 0a1b"
+
+
+def test_a_plan_names_the_first_ten_of_each_kind_and_each_in_one_line() -> None:
+    lines = rendering.plan_text(PLAN).splitlines()
+    at = lines.index("  added")
+    assert lines[at + 1 : at + 12] == [f"    p{n}.md" for n in range(10)] + ["    … and 2 more (--json names them)"]
+    assert lines[at + 12 : at + 14] == ["  changed", "    a b.md"]
+    assert "  removed" not in lines
+
+
+def test_a_plan_that_was_applied_does_not_ask_to_be_applied() -> None:
+    assert "runs apply" not in rendering.plan_text(PLAN | {"state": "succeeded", "expected_minutes": 7.2})
+    assert "about 7 min" in rendering.plan_text(PLAN | {"expected_minutes": 7.2})

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from core import tables as t
 from core.database import Database
 from core.settings import IndexSettings
+from features.engine_pair import EnginePair
 from features.engines import Engines
 from features.filters import PassageFilter
 from features.words import WordIndex
@@ -41,12 +43,12 @@ class Place:
         made = [rows.Row(name=text, text=text, vector=VECTOR) for text in texts]
         rows.write(self.database, self.generation, SPACE, made)
 
-    def engines(self) -> Engines:
-        opened = Engines(self.database, self.folder, IndexSettings())
-        opened.catch_up()
+    def engines(self) -> EnginePair:
+        opened = Engines(self.database, self.folder, IndexSettings()).serving()
+        assert opened is not None
         return opened
 
-    def worded(self, question: str, engines: Engines | None = None) -> list[str]:
+    def worded(self, question: str, engines: EnginePair | None = None) -> list[str]:
         """The chunks with a lexical score, found by words alone."""
         found = (engines or self.engines()).search(None, question, pool=9, passage_filter=ALL)
         return [key for key, score in zip(found.chunk_ids, found.lexical.tolist(), strict=True) if score > 0]
@@ -76,6 +78,69 @@ def test_another_catalogue_in_the_same_folder_gets_words_of_its_own(place: Place
     place.write("leave", "holiday", "payroll")
     assert place.worded("leave") == [chunk("leave")]
     assert place.worded("vpn") == []
+
+
+def test_the_generation_before_answers_while_the_next_one_is_loaded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("vpn")
+    engines = Engines(place.database, place.folder, IndexSettings())
+    first = engines.serving()
+    assert first is not None
+    may_load, load = threading.Event(), EnginePair.catch_up
+
+    def slowly(pair: EnginePair, newest: int | None = None) -> None:
+        assert pair.generation_id == first.generation_id or may_load.wait(60)
+        load(pair, newest)
+
+    monkeypatch.setattr(EnginePair, "catch_up", slowly)
+    place.generation = rows.start_generation(place.database, SPACE, pipeline="p2")
+    place.write("lunch")
+    assert [engines.serving() for _ in range(3)] == [first] * 3
+    assert place.worded("vpn", first) == [chunk("vpn")]
+    may_load.set()
+    engines.close()
+    second = engines.serving()
+    assert second is not None
+    assert second.generation_id == place.generation
+    assert place.worded("lunch", second) == [chunk("lunch")]
+    assert place.worded("vpn", first) == [chunk("vpn")], "who began with the first one may end with it"
+
+
+def test_who_finds_the_generation_before_deleted_waits_for_the_next(place: Place) -> None:
+    place.write("vpn")
+    engines = Engines(place.database, place.folder, IndexSettings())
+    engines.serving()
+    first, place.generation = place.generation, rows.start_generation(place.database, SPACE, pipeline="p2")
+    with place.database.write() as session:
+        session.execute(update(t.generation).where(t.generation.c.id == first).values(state="retired"))
+        session.execute(update(t.generation).where(t.generation.c.id == first).values(state="deleted"))
+    second = engines.serving()
+    assert second is not None
+    assert second.generation_id == place.generation
+
+
+def test_what_cannot_be_loaded_is_tried_again_and_leaves_the_generation_before(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write("vpn")
+    engines = Engines(place.database, place.folder, IndexSettings())
+    first = engines.serving()
+    place.generation = rows.start_generation(place.database, SPACE, pipeline="p2")
+    with monkeypatch.context() as broken:
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        broken.setattr(EnginePair, "__init__", full)
+        for _ in range(2):
+            assert engines.serving() is first
+            engines.close()
+    assert engines.serving() is first
+    engines.close()
+    second = engines.serving()
+    assert second is not None
+    assert second.generation_id == place.generation
 
 
 @pytest.mark.embedded_only("sets the file of the catalogue back")
@@ -170,10 +235,9 @@ def test_who_comes_second_uses_what_the_first_has_repaired(place: Place) -> None
     place.write("vpn")
     first, second = place.engines(), place.engines()
     before = place.segments
-    words = [engines._pair.words for engines in (first, second) if engines._pair]
-    assert words[0].repair(place.database)
+    assert first.words.repair(place.database)
     built = place.segments
-    assert words[1].repair(place.database)
+    assert second.words.repair(place.database)
     assert before != built == place.segments
     assert place.worded("vpn", second) == [chunk("vpn")]
     shutil.rmtree(built)

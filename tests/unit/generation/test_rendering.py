@@ -9,7 +9,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -145,6 +145,9 @@ def test_no_link_is_made_of_the_pieces_of_others(text: str) -> None:
 
 @given(
     st.one_of(HALVES, PIECES), st.lists(st.integers(0, 60), max_size=4), st.sampled_from((" ", " [1] ", "\n", " [1]\n"))
+)
+@example(
+    "https://evil.comhttps://evil.com<<https://evil.com?q=1|2|the policy>&lt;https://evil.com|the policy&gt;", [], " "
 )
 @settings(max_examples=1500, deadline=None)
 def test_pieces_rendered_apart_make_no_link_together(text: str, cuts: list[int], between: str) -> None:

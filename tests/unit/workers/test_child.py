@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import pytest
@@ -20,26 +20,28 @@ RUN_ID = "0" * 32
 class ScriptedRuns(RunQueue):
     """Runs that only do what a test says."""
 
-    def __init__(self, act: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(self, act: Callable[[Callable[[], bool]], None], waiting: list[str]) -> None:
         self.act = act
+        self.waiting = waiting
 
-    def work(self, run_id: str, stop: Callable[[], bool], report: Report = lambda _s, _t, _c: None) -> str:  # noqa: ARG002
+    def work_next(self, stop: Callable[[], bool], report: Report = lambda _s, _t, _c: None) -> str | None:  # noqa: ARG002
         self.act(stop)
-        return "succeeded"
+        return self.waiting.pop(0) if self.waiting else None
 
 
 class ScriptedInstallation(Threadwise):
     """An installation with such runs, which notes that it was closed."""
 
-    def __init__(self, act: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(self, act: Callable[[Callable[[], bool]], None], waiting: Sequence[str]) -> None:
         super().__init__(Settings())
         self.act = act
+        self.waiting = list(waiting)
         self.is_closed = False
 
     @cached_property
     def runs(self) -> RunQueue:
         """The scripted runs."""
-        return ScriptedRuns(self.act)
+        return ScriptedRuns(self.act, self.waiting)
 
     def close(self) -> None:
         """Note it."""
@@ -49,12 +51,13 @@ class ScriptedInstallation(Threadwise):
 class Openings:
     """Opens scripted installations and keeps them."""
 
-    def __init__(self, act: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(self, act: Callable[[Callable[[], bool]], None], *waiting: str) -> None:
         self.act = act
+        self.waiting = waiting
         self.opened: list[ScriptedInstallation] = []
 
     def __call__(self) -> Threadwise:
-        self.opened.append(ScriptedInstallation(self.act))
+        self.opened.append(ScriptedInstallation(self.act, self.waiting))
         return self.opened[-1]
 
 
@@ -102,15 +105,27 @@ def test_what_nobody_expects_is_not_swallowed() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # nothing but the flag is used after it
 def test_a_run_hears_that_the_worker_stops_through_memory_shared_with_its_parent() -> None:
     flag, seen = StopFlag(), list[bool]()
-    child = Child(Openings(lambda stop: seen.append(stop())), flag, AtWork())
-    child.work(RUN_ID)
-    pid = os.fork()
-    if pid == 0:  # the parent of a pool sets it; here the other way round, because a test cannot leave its process
-        flag.set()
-        os._exit(0)
-    os.waitpid(pid, 0)
+
+    def act(stop: Callable[[], bool]) -> None:
+        seen.append(stop())
+        pid = os.fork()
+        if pid == 0:  # the parent of a pool sets it; here the other way round, because a test cannot leave its process
+            flag.set()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        seen.append(stop())
+
+    child = Child(Openings(act), flag, AtWork())
     child.work(RUN_ID)
     assert seen == [False, True]
+    child.work(RUN_ID)
+    assert len(seen) == 2, "it takes no further run"
+
+
+def test_a_ring_works_every_run_that_there_is() -> None:
+    openings = Openings(lambda _stop: None, "r1", "r2", "r3")
+    Child(openings, StopFlag(), AtWork()).work(RUN_ID)
+    assert openings.opened[0].waiting == []
 
 
 def test_a_child_that_is_asked_to_end_gives_this_run_back_and_only_this_one() -> None:

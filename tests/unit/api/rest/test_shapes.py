@@ -6,13 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api.errors import ServiceNotReadyError
-from api.rest.listeners import Pace
 from api.rest.readiness import Readiness
-from api.rest.schemas import AskBody, FeedbackBody, KeyBody, RunBody, SearchBody, UploadQuery
-from core.catalog.overview import RunRow, Standing
-from core.catalog.runs import Progress
+from api.rest.schemas import AskBody, FeedbackBody, KeyBody, LettersBody, RunBody, SearchBody, UploadQuery
 from core.errors import DatabaseUnavailableError
-from core.words import Instant
 
 
 @pytest.mark.parametrize(
@@ -76,49 +72,19 @@ def test_a_key_has_known_scopes() -> None:
         KeyBody.model_validate({"name": "k", "scopes": ["root"]})
 
 
-def standing(settled: int, total: int = 100, state: str = "running") -> Standing:
-    row = RunRow(
-        run_id="r",
-        source="s",
-        state=state,
-        requested_by="",
-        attempt=1,
-        cancel_requested=False,
-        is_held=False,
-        error_code="",
-        error="",
-        queued_at=Instant(0),
-        started_at=Instant(0),
-        finished_at=None,
-    )
-    states = {"committed": settled, "pending": total - settled}
-    counts = Progress(states=states, changes={}, chunks=settled, embedded=0, unchanged=0, refused=0, state=state)
-    return Standing(run=row, progress=counts, buckets={})
+def test_a_plan_is_of_one_source() -> None:
+    assert RunBody.model_validate({"source": "s", "plan": True}).plan
+    assert UploadQuery.model_validate({"source": "s", "plan": "true"}).plan
+    with pytest.raises(ValidationError, match="say nothing else"):
+        RunBody.model_validate({"all": True, "plan": True})
 
 
-def test_a_run_is_done_when_its_pace_says_so() -> None:
-    now = 0.0
-    pace = Pace(lambda: now)
-    assert pace.progress(standing(0))["eta_seconds"] is None
-    now = 5.0
-    shape = pace.progress(standing(20))
-    assert (shape["rate"], shape["eta_seconds"], shape["stage"]) == (4.0, 20, "embedding")
-
-
-def test_the_pace_of_a_run_is_that_of_its_last_seconds() -> None:
-    now = 0.0
-    pace = Pace(lambda: now)
-    rates = []
-    for second in range(60):
-        now = float(second)
-        settled = second if second < 30 else 30 + 2 * (second - 30)
-        rates.append(pace.progress(standing(settled, total=1000))["rate"])
-    assert (rates[29], rates[-1]) == (1.0, 2.0)
-
-
-def test_a_run_that_waits_has_no_pace() -> None:
-    shape = Pace(lambda: 1.0).progress(standing(0, 0, "queued"))
-    assert (shape["stage"], shape["rate"], shape["eta_seconds"]) == ("waiting", None, None)
+@pytest.mark.parametrize(
+    "body", [{}, {"ids": []}, {"ids": [1], "source": "s"}, {"source": "s", "all": True}, {"ids": ["1"]}]
+)
+def test_letters_are_named_in_exactly_one_way(body: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        LettersBody.model_validate(body)
 
 
 def test_what_is_not_loaded_yet_is_not_ready_and_says_why() -> None:
