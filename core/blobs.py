@@ -50,7 +50,7 @@ class BlobStore:
         """The blob's bytes; raises `BlobDamagedError` when it is missing or altered."""
         try:
             data = self._path(sha).read_bytes()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:  # the latter where no hash is known any more
             raise BlobDamagedError(f"Blob {sha} is missing.", hint="Ingest its source again.") from error
         if hashlib.sha256(data).hexdigest() != sha:
             raise BlobDamagedError(f"Blob {sha} was altered.", hint="Ingest its source again.")

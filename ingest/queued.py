@@ -4,6 +4,8 @@ A worker may die at any point. Its counter stands still, somebody frees the run 
 from the start where there is no plan yet, else with the documents that are not settled.
 """
 
+import random
+import time
 import uuid
 from collections.abc import Callable
 
@@ -12,13 +14,16 @@ from core.catalog.queue import ClaimedRun
 from core.crashpoints import crashpoint
 from core.errors import LostClaimError
 from core.settings import QueueSettings
-from ingest.errors import RunCancelledError, WorkerLostError
+from ingest.errors import RunCancelledError, RunStoppedError, WorkerLostError
+from ingest.faults import backoff, fault_of
 from ingest.lease import kept
 from ingest.locks import source_lock
 from ingest.pipeline import Ingestion, IngestReport
 from ingest.request import Request
 from ingest.sources import Source
 from ingest.work import Report
+
+LOOK_SECONDS = 0.05
 
 Opened = Callable[[ClaimedRun], tuple[Source | None, Request]]
 
@@ -43,19 +48,23 @@ class QueuedRuns:
             return None
         crashpoint("claim.after")
         ingestion, lock = self.ingestion, source_lock(self.ingestion.locks, claimed.source, required=False)
-        try:
-            with (
-                lock,
-                kept(self.database, claimed.id, claimed.token, seconds=ingestion.settings.lease_seconds) as lease,
-            ):
+        seconds = ingestion.settings.lease_seconds
+        with lock, kept(self.database, claimed.id, claimed.token, seconds=seconds) as lease:
+            try:
                 self._advance(claimed, lambda: stop(claimed.id) or lease.lost.is_set(), report)
-        except Exception as error:  # noqa: BLE001 - recorded with the run, which is tried again or has failed
-            ingestion.end.left_by_worker(
-                claimed, error, max_attempts=self.settings.max_attempts, stop=lambda: stop(claimed.id)
-            )
+            except Exception as error:  # noqa: BLE001 - recorded with the run, which is tried again or has failed
+                self._leave(claimed, error, lambda: stop(claimed.id))
         with self.database.write() as session:
             queue.ring_next(session, claimed.source_id, ingestion.clock())
         return claimed.id
+
+    def _leave(self, claimed: ClaimedRun, error: Exception, stop: Callable[[], bool]) -> None:
+        """Let go of the run. What may be over in a moment is given that moment first: nobody else has it meanwhile."""
+        if fault_of(error) == "transient" and not isinstance(error, RunStoppedError):
+            until = time.monotonic() + backoff(claimed.attempt, random.random())  # noqa: S311 - no secret
+            while time.monotonic() < until and not stop():
+                time.sleep(LOOK_SECONDS)
+        self.ingestion.end.left_by_worker(claimed, error, max_attempts=self.settings.max_attempts, stop=stop)
 
     def _claim(self, run_id: str | None) -> ClaimedRun | None:
         token = uuid.uuid4().hex

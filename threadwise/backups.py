@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from core.clock import Clock
 from core.database import HEAD, Database
 from core.errors import BlobDamagedError, SchemaTooNewError, ThreadwiseError
 from core.settings import sqlite_url
-from features.files import write_whole
+from features.files import exclusive, write_whole
 from threadwise.findings import Progress
 
 FORMAT = 1
@@ -64,11 +64,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backups:
-    """Makes backups of one installation."""
+    """Makes backups of one installation. Whoever has `purging` locked takes no blob away."""
 
     database: Database
     blobs: BlobStore
     uploads: Path
+    purging: Path
     clock: Clock
 
     def make(self, folder: Path, report: Progress) -> Manifest:
@@ -94,17 +95,19 @@ class Backups:
         made_at = self.clock()
         path = draft / CATALOGUE
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        dump.write_file(self.database, path, lambda done, total: report("catalogue", done, total))
-        copy = Database(sqlite_url(path.resolve()))
-        try:
-            with copy.read() as session:
-                wanted = sorted(stored.kept_blobs(session))
-                live = feeds.live_generation(session)
-                rows, paths = dump.counts(session), dump.needed_paths(session)
-        finally:
-            copy.close()
-        dump.make_whole(path)
-        blobs, size = self._copy_blobs(wanted, draft / "blobs", report)
+        with exclusive(self.purging, wait=True):
+            dump.write_file(self.database, path, lambda done, total: report("catalogue", done, total))
+            copy = Database(sqlite_url(path.resolve()))
+            try:
+                with copy.read() as session:
+                    wanted = sorted(stored.kept_blobs(session))
+                    live = feeds.live_generation(session)
+                    rows, paths = dump.counts(session), dump.needed_paths(session)
+            finally:
+                copy.close()
+            dump.make_whole(path)
+            self._take_blobs(wanted, draft / "blobs")
+        blobs, size = _keep_whole(BlobStore(draft / "blobs"), wanted, report)
         self._copy_uploads(paths, draft / "uploads")
         return Manifest(
             format=FORMAT,
@@ -120,18 +123,11 @@ class Backups:
             catalogue_sha256=sha_of(path),
         )
 
-    def _copy_blobs(self, wanted: Iterable[str], folder: Path, report: Progress) -> tuple[int, int]:
-        """Number and bytes of the blobs that were whole; what is damaged here would be no use there."""
-        shas = list(wanted)
-        copied = size = 0
-        for done, sha in enumerate(shas, 1):
-            with suppress(BlobDamagedError):
-                size += len(self.blobs.get(sha))
+    def _take_blobs(self, wanted: Iterable[str], folder: Path) -> None:
+        """Take along what is there, unread: deletions wait meanwhile."""
+        for sha in wanted:
+            with suppress(FileNotFoundError):
                 link_or_copy(self.blobs.folder / sha[:2] / sha, folder / sha[:2] / sha)
-                copied += 1
-            if not done % 500 or done == len(shas):
-                report("blobs", done, len(shas))
-        return copied, size
 
     def _copy_uploads(self, paths: Iterable[str], folder: Path) -> None:
         for path in map(Path, paths):
@@ -139,6 +135,20 @@ class Backups:
                 name = path.relative_to(self.uploads).parts[0]
                 if (self.uploads / name).exists() and not (folder / name).exists():
                     copy_all(self.uploads / name, folder / name)
+
+
+def _keep_whole(taken: BlobStore, wanted: Sequence[str], report: Progress) -> tuple[int, int]:
+    """Number and bytes of the blobs that are whole; the others are taken out again: they would be no use."""
+    whole = size = 0
+    for done, sha in enumerate(wanted, 1):
+        try:
+            size += len(taken.get(sha))
+            whole += 1
+        except BlobDamagedError:
+            taken.remove(sha)
+        if not done % 500 or done == len(wanted):
+            report("blobs", done, len(wanted))
+    return whole, size
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -211,9 +221,10 @@ def drafted(folder: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    new = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with source.open("rb") as read, os.fdopen(new, "wb") as write:
-        shutil.copyfileobj(read, write, _CHUNK)
+    with source.open("rb") as read:
+        new = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(new, "wb") as write:
+            shutil.copyfileobj(read, write, _CHUNK)
 
 
 def _make_folder(folder: Path) -> None:

@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 ALLOWED: Final = "allowed"
 ROUNDS: Final = 5  # that a person is looked for while others commit; then the clock goes on
+Place = tuple[Kind, str]
+"""The kind and the key of a tombstone."""
+
 AT_ONCE: Final = 100  # documents in one transaction
 
 
@@ -51,8 +54,8 @@ class Deletions:
         self.grace_seconds = grace_seconds
         self.file = TombstoneFile(data_dir / "tombstones.jsonl")
         self._eraser = Eraser(database, blobs, recipe, clock)
-        self._purger = Purger(database, blobs, data_dir / "engines", spoken=self._eraser.spoken)
-        self._lock = data_dir / "locks" / "purge.lock"
+        self._purger = Purger(database, blobs, data_dir / "engines", speaks=self._eraser.left)
+        self.lock = data_dir / "locks" / "purge.lock"
 
     def delete(self, document_ids: Sequence[str], *, reason: str = "", requested_by: str = "") -> list[Tombstone]:
         """Delete documents for good; their tombstones with what every store says. Deleting again purges again.
@@ -108,9 +111,9 @@ class Deletions:
         with self.database.read() as session:
             return tombstones.listing(session)
 
-    def purge(self, keys: Sequence[tuple[Kind, str]]) -> list[Tombstone]:
+    def purge(self, keys: Sequence[Place]) -> list[Tombstone]:
         """Take what these tombstones are about out of every store; can be repeated. One purge at a time."""
-        with exclusive(self._lock, wait=True):
+        with exclusive(self.lock, wait=True):
             graves = [self._purger.grave(found) for kind, key in keys if (found := self._find(kind, key))]
             for grave in graves:
                 self.file.note(entry_of(grave.tombstone))
@@ -127,8 +130,8 @@ class Deletions:
         for tombstone in waiting:
             try:
                 self.purge([(tombstone.kind, tombstone.key)])
-            except ThreadwiseError as error:
-                log.warning("purge_failed", tombstone=tombstone.id, code=error.code)
+            except (ThreadwiseError, OSError) as error:
+                log.warning("purge_failed", tombstone=tombstone.id, error=type(error).__name__)
         return len(waiting)
 
     def look(self, kind: Kind, key: str) -> dict[str, int]:
@@ -139,16 +142,31 @@ class Deletions:
         return self._purger.look(self._purger.grave(found))
 
     def replay(self, entries: Iterable[Entry]) -> int:
-        """Bury in this catalogue what lines of a `TombstoneFile` say, and purge it; how many it did not know.
+        """Bury in this catalogue what lines of a `TombstoneFile` say, and purge it; how many it did not know."""
+        new = self.bury_again(entries)
+        self.purge(new)
+        return len(new)
+
+    def bury_again(self, entries: Iterable[Entry]) -> list[Place]:
+        """Hide what lines of a `TombstoneFile` say; of what the catalogue did not know, what is to be purged now.
 
         Of several lines about one document the newest holds.
         """
-        newest: dict[tuple[Kind, str], Entry] = {}
+        newest: dict[Place, Entry] = {}
         for entry in sorted(entries, key=lambda entry: int(entry["at"])):
             newest["person" if entry["kind"] == "person" else "document", entry["key"]] = entry
-        new = [place for place, entry in newest.items() if self._replayed(*place, entry)]
-        self.purge(new)
-        return len(new)
+        return [place for place, entry in newest.items() if self._replayed(*place, entry)]
+
+    def of(self, database: Database) -> "Deletions":
+        """What was deleted from another catalogue that has the blobs of this installation."""
+        return Deletions(
+            database,
+            self._eraser.blobs,
+            recipe=self._eraser.recipe,
+            data_dir=self.file.path.parent,
+            grace_seconds=self.grace_seconds,
+            clock=self._eraser.clock,
+        )
 
     def _bury_document(self, session: Session, burial: Burial) -> None:
         found = purging.place_of(session, burial.key)
@@ -166,6 +184,7 @@ class Deletions:
         """Whether the catalogue did not know of this burial."""
         names = ("source", "external_id", "reason", "requested_by", "at")
         burial = Burial(kind=kind, key=key, **{name: entry[name] for name in names})
+        spoken = self._eraser.spoken(key) if kind == "person" else []
         with self.database.write() as session:
             tombstones.hold_commits(session)
             known = tombstones.find(session, kind, key)
@@ -176,6 +195,8 @@ class Deletions:
             tombstones.bury(session, burial)
             if kind == "document" and purging.place_of(session, key):
                 self._bury_document(session, burial)
+            elif known is None:
+                _keep_receipt(session, kind, key, _hide(session, spoken))
         return known is None
 
     def _empty(self, grave: Grave) -> None:

@@ -36,7 +36,7 @@ YOUNG_SECONDS = 86_400.0
 _FOOTER = struct.Struct("<II")
 _MAGIC = 1337  # the last four bytes of every file of Tantivy's
 _SEGMENT_FILES = (".term", ".idx", ".pos", ".store", ".fast", ".fieldnorm")
-_DRAFTS = ("*.new", ".unfinished-*", "engines/*/words/*.new")
+_DRAFTS = ("*.new", ".unfinished-*", ".*.unfinished", "engines/*/words/*.new")
 _BLOB = re.compile(r"[0-9a-f]{64}")
 _ENGINE = re.compile(r"(\d+)-(\d+)")
 

@@ -42,21 +42,38 @@ class Eraser:
         self.clock = clock
 
     def spoken(self, key: str) -> list[Spoken]:
-        """Every document in which the person of this key says something, in any state that is stored."""
+        """Every document in which the person of this key says something, in any state that is stored.
+
+        An older state that nobody can read any more counts as theirs: who speaks in it can no longer be told.
+        """
+        return self._look(key)[0]
+
+    def left(self, key: str) -> int:
+        """In how many documents the person of this key may still say something.
+
+        These are the `spoken` ones and those of which readers see a state whose blob is lost.
+        """
+        spoken, unread = self._look(key)
+        return len(spoken) + unread
+
+    def _look(self, key: str) -> tuple[list[Spoken], int]:
         with self.database.read() as session:
             names = purging.source_names(session)
             forms = [
                 (sha, Place(document_id_of(names[source_id], name), source_id, name), is_live)
                 for sha, source_id, name, is_live in purging.stored_forms(session)
             ]
-        theirs = {sha for sha in {sha for sha, *_ in forms} if self._speaks(sha, key)}
-        places = {place for sha, place, _ in forms if sha in theirs}
+        speaks = {sha: self._speaks(sha, key) for sha in {sha for sha, *_ in forms}}
+        theirs = {sha for sha, said in speaks.items() if said}
+        lost = {sha for sha, said in speaks.items() if said is None}
+        unread = {place for sha, place, is_live in forms if is_live and sha in lost}
+        places = {place for sha, place, _ in forms if sha in theirs or (sha in lost and place not in unread)}
         states: dict[Place, State] = dict.fromkeys(places, "alone")
         for sha, place, is_live in forms:
             if is_live and place in places:
                 states[place] = "past" if sha not in theirs else self._state(sha, key)
         ordered = sorted(states.items(), key=lambda one: one[0].document_id)
-        return [Spoken(place, names[place.source_id], state) for place, state in ordered]
+        return [Spoken(place, names[place.source_id], state) for place, state in ordered], len(unread)
 
     def rewrite(self, spoken: Spoken) -> bool:
         """Commit the document's present state without what erased people say; False where it was overtaken.
@@ -97,9 +114,10 @@ class Eraser:
         vectors = _embedded(recipe, [chunk for chunk in chunks if chunk.text_sha not in cached])
         return NewVersion(document=document, blob_sha=blob_sha, chunks=chunks, vectors=vectors)
 
-    def _speaks(self, sha: str, key: str) -> bool:
-        document = self._read(sha)
-        return document is not None and buried.speaks(document, frozenset({key}))
+    def _speaks(self, sha: str, key: str) -> bool | None:
+        """Whether they do; None where nobody can tell."""
+        document = self._read(sha) if sha else None
+        return None if document is None else buried.speaks(document, frozenset({key}))
 
     def _state(self, sha: str, key: str) -> State:
         document = self._read(sha)

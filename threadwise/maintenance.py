@@ -100,7 +100,13 @@ class Maintenance:
     def backups(self) -> Backups:
         """Makes backups."""
         uploads = self.data_dir.resolve() / "uploads"
-        return Backups(database=self.database, blobs=self.blobs, uploads=uploads, clock=self.clock)
+        return Backups(
+            database=self.database,
+            blobs=self.blobs,
+            uploads=uploads,
+            purging=self.deletions.lock,
+            clock=self.clock,
+        )
 
     @cached_property
     def rebuilding(self) -> Rebuilding:
@@ -141,13 +147,14 @@ class Maintenance:
             blobs=self.blobs,
             data_dir=self.data_dir,
             backups=self.backups,
+            bury=lambda catalogue, entries: self.deletions.of(catalogue).bury_again(entries),
             clock=self.clock,
         ).place(folder, force=force, report=report)
-        buried_again = self.deletions.replay(placed.entries) if placed.entries else 0
+        self.deletions.purge(placed.buried)
         # The feature registry is made by whoever opens it first, as in every new installation.
         rebuilt = tuple(self.rebuild(("words", "vectors"), report))
         verdict = self.fsck(report=report)
-        return Restored(placed=placed, buried_again=buried_again, rebuilt=rebuilt, verdict=verdict)
+        return Restored(placed=placed, buried_again=len(placed.buried), rebuilt=rebuilt, verdict=verdict)
 
     def _awaiting(self, left: Sequence[Finding]) -> tuple[str, ...]:
         if any(finding.kind == "file_damaged" for finding in left):

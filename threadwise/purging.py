@@ -20,7 +20,7 @@ from features.words import WordIndex
 
 STORES = (
     *("documents", "versions", "chunks", "vectors", "words", "signals", "builds", "answers", "feedback", "blobs"),
-    *("memberships", "inbox", "log"),
+    *("memberships", "inbox", "plans", "log"),
 )
 
 
@@ -57,13 +57,11 @@ class Grave:
 class Purger:
     """Empties the stores of one installation."""
 
-    def __init__(
-        self, database: Database, blobs: BlobStore, engines: Path, *, spoken: Callable[[str], Sequence[object]]
-    ) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, engines: Path, *, speaks: Callable[[str], int]) -> None:
         self.database = database
         self.blobs = blobs
         self.engines = engines
-        self.spoken = spoken  # by a person's key, the documents in which they still speak
+        self.speaks = speaks  # by a person's key, in how many documents they may still say something
 
     def grave(self, tombstone: Tombstone) -> Grave:
         """The grave of a tombstone, with the document that it is about."""
@@ -117,7 +115,7 @@ class Purger:
                 about = people.left_of_person(session, grave.tombstone.key)
                 left |= about | {"answers": left["answers"] + about["answers"]}
         if grave.tombstone.kind == "person":
-            left["documents"] += len(self.spoken(grave.tombstone.key))
+            left["documents"] += self.speaks(grave.tombstone.key)
         left["blobs"] = sum(self.blobs.has(sha) for sha in unused)
         left["words"] = len(self._indexed(grave.removed["chunks"]))
         return left

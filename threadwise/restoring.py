@@ -1,11 +1,13 @@
 """Restoring a backup into this installation, whichever database it has.
 
-What was deleted after the backup was made is deleted again; what is derived is made anew; the end is a look at all of
-it. A restore that was killed is begun again: until its last step the old catalogue is what is there.
+What was deleted after the backup was made is hidden in it before anybody can read it, and purged afterwards; what is
+derived is made anew; the end is a look at all of it. A restore that was killed is begun again: until the catalogues
+change places the old one is what is there, and from then on the one that was restored, without what was deleted.
 """
 
 import shutil
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +15,12 @@ from typing import Any
 
 from core.blobs import BlobStore
 from core.catalog import dump, tombstones
+from core.catalog.tombstones import Kind
 from core.clock import Clock
+from core.crashpoints import crashpoint
 from core.database import Database
 from core.errors import DatabaseUnavailableError, ThreadwiseError
+from core.settings import sqlite_url
 from features.registry import REGISTRY_FILE
 from threadwise import backups
 from threadwise.backups import CATALOGUE, Backups, Manifest
@@ -24,6 +29,7 @@ from threadwise.findings import Progress
 from threadwise.tombstone_file import Entry, TombstoneFile, entry_of
 
 _LOGS = ("-wal", "-shm")
+Buried = tuple[Kind, str]
 
 
 class InstallationUsedError(ThreadwiseError):
@@ -34,21 +40,28 @@ class InstallationUsedError(ThreadwiseError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """What was put in place. `replaced` is the backup of what was there before, if anything was."""
+    """What was put in place. `replaced` is the backup of what was there before, if anything was.
+
+    `buried` was deleted after the backup was made: it is hidden, and still to be purged.
+    """
 
     manifest: Manifest
     replaced: Path | None
-    entries: Sequence[Entry]
+    buried: Sequence[Buried]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restoring:
-    """Restores backups into one installation on which nothing else works."""
+    """Restores backups into one installation on which nothing else works.
+
+    `bury` hides in a catalogue what was deleted since, and says what it did not know of.
+    """
 
     database: Database
     blobs: BlobStore
     data_dir: Path
     backups: Backups
+    bury: Callable[[Database, Sequence[Entry]], Sequence[Buried]]
     clock: Clock
 
     def place(self, folder: Path, *, force: bool, report: Progress) -> Placed:
@@ -58,6 +71,7 @@ class Restoring:
         """
         manifest = backups.read_manifest(folder)
         wanted = list(backups.blobs_in(folder))
+        self._require_alone()
         is_unused = self._is_unused()
         if not is_unused and not force:
             raise InstallationUsedError(
@@ -73,10 +87,12 @@ class Restoring:
             dump.upgrade_file(path, lambda session: dump.move_paths(session, manifest.uploads, str(uploads)))
             dump.upgrade_file(path, dump.let_go)
             self._put_files(folder, wanted, report)
+            buried = self._bury_in(path, entries)
             self._drop_derived()
             self._swap(path, report)
+            crashpoint("restore.swapped")
         self._drop_derived()
-        return Placed(manifest=manifest, replaced=replaced, entries=entries)
+        return Placed(manifest=manifest, replaced=replaced, buried=buried)
 
     def _is_unused(self) -> bool:
         try:
@@ -86,6 +102,30 @@ class Restoring:
             if self.database.is_sqlite:
                 return False  # a damaged file: what a backup is for
             raise
+
+    def _require_alone(self) -> None:
+        """Nobody has the database file open: what they wrote would go to a file that is there no more."""
+        main, *_ = self._files()
+        if not self.database.is_sqlite or not main.exists():
+            return
+        self.database.close()
+        try:
+            dump.make_whole(main, patience=0.5)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise InstallationUsedError(
+                    f"Somebody works on {self.data_dir}.", hint="Wait for every other command, or stop it."
+                ) from error
+        except sqlite3.DatabaseError:
+            return  # damaged: what a backup is for
+
+    def _bury_in(self, path: Path, entries: Sequence[Entry]) -> Sequence[Buried]:
+        draft = Database(sqlite_url(path))
+        try:
+            return self.bury(draft, entries)
+        finally:
+            draft.close()
+            dump.make_whole(path)
 
     def _buried(self) -> list[Entry]:
         """What was deleted by the catalogue that is replaced and by the file beside it."""
@@ -128,7 +168,7 @@ class Restoring:
         if not self.database.is_sqlite:
             dump.read_rows(path, self.database, lambda done, total: report("catalogue", done, total))
             return
-        self.database.close()  # which writes the log into the file
+        self._require_alone()  # which writes the log into the file
         main, *logs = self._files()
         for log in logs:
             log.unlink(missing_ok=True)  # one that is left belongs to the old file and would be played into the new

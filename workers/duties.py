@@ -75,6 +75,7 @@ class Resumer:
     monotonic: Callable[[], float] = time.monotonic
     _stillness: Stillness[int] = field(default_factory=lambda: Stillness(FOREVER))
     _tries: Counter[int] = field(default_factory=Counter)
+    _calm: Stillness[int] = field(default_factory=lambda: Stillness(FOREVER))
 
     def look(self) -> int:
         """Lift the pauses whose time has come; returns how many."""
@@ -89,7 +90,15 @@ class Resumer:
             with self.opened().write() as session:
                 queue.resume(session, number, paused[number], self.now())
         self._tries.update(lifted)
+        self._forgive(paused)
         return len(lifted)
+
+    def _forgive(self, paused: Mapping[int, str]) -> None:
+        """Forget how often a source was let go once it has been going on for longer than any pause lasts."""
+        calm = self._calm.look({number: number in paused for number in self._tries}, self.monotonic())
+        for number, seconds in calm.items():
+            if number not in paused and seconds >= LONGEST_PAUSE_SECONDS:
+                del self._tries[number]
 
     def _patience(self, number: int, paused: Mapping[int, str]) -> float:
         """A dependency that stays away is tried ever more rarely; room is looked for, which costs nothing."""

@@ -7,6 +7,7 @@ from functools import cache
 
 import structlog
 from celery import Celery, signals
+from celery.concurrency import asynpool
 
 from core import telemetry
 from core.settings import Settings, load_settings
@@ -18,6 +19,8 @@ from workers.logs import take_over_logging
 from workers.memory import watch_memory
 from workers.nice import NICENESS
 from workers.silence import Silence, watch
+
+FAREWELL_LOOKS = 10  # of a tenth of a second each
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +60,8 @@ def main() -> None:
     telemetry.configure(verbose=True)
     take_over_logging()
     os.nice(NICENESS)
+    # A parent that stops reads no more results, and a child would wait half a minute for it to read the last ones.
+    asynpool._pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = FAREWELL_LOOKS  # noqa: SLF001 - there is no setting
     worker = worker_app(settings).Worker(
         pool="prefork",
         concurrency=1,

@@ -13,7 +13,7 @@ from core import tables as t
 from core.catalog import queue, sources
 from core.catalog.integrity import hold_still
 from core.database import Database, Session
-from core.errors import BlobDamagedError, DatabaseUnavailableError
+from core.errors import BlobDamagedError, DatabaseUnavailableError, StorageFullError
 from core.settings import sqlite_url
 
 ROWS = 1000
@@ -66,9 +66,9 @@ def read_rows(path: Path, database: Database, report: Report) -> None:
         copy.close()
 
 
-def make_whole(path: Path) -> None:
-    """Keep all of a file in the file itself, with no log beside it."""
-    with closing(sqlite3.connect(path)) as connection:
+def make_whole(path: Path, *, patience: float = 5.0) -> None:
+    """Keep all of a file in the file itself, with no log beside it; waits so many seconds for who has it open."""
+    with closing(sqlite3.connect(path, timeout=patience)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
@@ -160,4 +160,6 @@ def _copy_file(database: Database, path: Path) -> None:
             source: Any = session.connection.driver_connection
             source.backup(target)
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise StorageFullError(f"There is no room left for {path.parent.parent}.", hint="Make room.") from error
         raise DatabaseUnavailableError(f"The database failed: {error}.", hint="Check the disk.") from error

@@ -4,9 +4,10 @@ Whoever is meant is known by the key of their tombstone alone (`core.catalog.tom
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import and_, delete, select, update
 
 from core import tables as t
 from core.catalog.purging import Removed, present_blob, remove_answers
@@ -43,6 +44,7 @@ def rows_of(session: Session, key: str) -> Found:
         "feedback": {(number, who) for who, number in opinions if person_key(who) == key},
         "memberships": {(who, what) for who, what in held if person_key(who) == key},
         "inbox": {(number,) for number in _entries(session, key)},
+        "plans": {(number,) for number, plan in _plans(session) if _without(plan, key) != plan},
     }
 
 
@@ -63,9 +65,12 @@ def remove_person(session: Session, key: str) -> Removed:
     entries = {number for (number,) in found["inbox"]}
     for some in batches(entries):
         session.execute(delete(t.inbox).where(t.inbox.c.id.in_(some)))
+    plans = {number for (number,) in found["plans"]}
+    for number, plan in _plans(session, plans):
+        session.execute(update(t.run).where(t.run.c.id == number).values(plan=_without(plan, key)))
     removed["feedback"] |= {number for number, _ in found["feedback"]}
     held = {what for who, what in found["memberships"] if what != who}
-    return removed | {"memberships": held, "inbox": entries}
+    return removed | {"memberships": held, "inbox": entries, "plans": plans}
 
 
 def left_of_person(session: Session, key: str) -> dict[str, int]:
@@ -76,6 +81,24 @@ def left_of_person(session: Session, key: str) -> dict[str, int]:
 def _entries(session: Session, key: str) -> list[str]:
     rows = session.execute(select(t.inbox.c.id, t.inbox.c.payload))
     return [number for number, payload in rows if person_key(_sender(payload)) == key]
+
+
+def _plans(session: Session, only: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """(run, plan) of these runs, of all where none are named."""
+    r = t.run.c
+    rows = session.execute(select(r.id, r.plan).where(r.plan != "").order_by(r.id))
+    return [(number, plan) for number, plan in rows if only is None or number in only]
+
+
+def _without(plan: str, key: str) -> str:
+    """The plan as it would be if nobody had told what this person holds."""
+    said = json.loads(plan)
+    held = said["resolution"]["memberships"]
+    left = [pair for pair in held if person_key(pair[0]) != key]
+    if left == held:
+        return plan
+    said["resolution"]["memberships"] = left
+    return json.dumps(said, sort_keys=True)
 
 
 def _sender(payload: str) -> str:

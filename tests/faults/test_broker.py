@@ -22,7 +22,9 @@ PAUSE = 0.005
 DOCUMENTS = 20
 SWEEP_SECONDS = 1.0
 QUICK: dict[str, object] = {"QUEUE__RELAY_SECONDS": 0.1, "QUEUE__SWEEP_SECONDS": SWEEP_SECONDS}
+LONG_PAUSE = 0.3  # seconds for a text while sixty children are killed
 READY_SECONDS = 60.0
+WHOLE_WORKER = 4  # children, after which their parent is killed too
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def home(nursery: Nursery, doorbell: Doorbell, tmp_path: Path) -> Iterator[House
         yield made
 
 
-def ready_worker(home: Household) -> Grown:
-    worker = home.start(jobs.answer_rings, PAUSE)
+def ready_worker(home: Household, pause: float = PAUSE) -> Grown:
+    worker = home.start(jobs.answer_rings, pause)
     eventually(lambda: "worker_ready" in worker.text, READY_SECONDS)
     return worker
 
@@ -106,13 +108,14 @@ def test_runs_whose_rings_the_broker_has_forgotten_are_rung_for_again(
     assert_all_worked(home, runs)
 
 
-def test_a_run_ends_like_an_undisturbed_one_although_the_pool_of_its_worker_is_killed_again_and_again(
+def test_a_run_ends_like_an_undisturbed_one_although_its_worker_or_the_pool_of_it_is_killed_again_and_again(
     home: Household,
     corpus: Undisturbed,
     draw: Random,
     full_size: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    worker, killed = ready_worker(home), set[int]()
+    pause = LONG_PAUSE if full_size else PAUSE
+    worker, killed, workers = ready_worker(home, pause), set[int](), 1
     runs = home.submit(corpus.sources)
     while home.open_runs(runs) and len(killed) < (60 if full_size else 5):
         fresh = [pid for pid in worker.children() if pid not in killed]
@@ -121,6 +124,9 @@ def test_a_run_ends_like_an_undisturbed_one_although_the_pool_of_its_worker_is_k
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
-    print(f"{len(killed)} children killed")
+        if len(killed) == WHOLE_WORKER * workers:
+            worker.kill()
+            worker, workers = ready_worker(home, pause), workers + 1
+    print(f"{len(killed)} children and {workers - 1} whole workers killed")
     home.await_end(runs)
     assert_as_undisturbed(home.house, runs, corpus)

@@ -332,6 +332,7 @@ def test_a_supervisor_that_is_killed_takes_all_along_and_the_next_ends_the_run(
     assert_as_undisturbed(service.folder, run_id, undisturbed)
 
 
+@pytest.mark.embedded_only("what a worker gives back on either database is tested with the workers")
 def test_a_service_that_is_stopped_in_the_middle_of_a_run_goes_on_at_the_next_start_at_no_charge(
     up: Start, undisturbed: Undisturbed, tmp_path: Path, draw: Random
 ) -> None:

@@ -1,7 +1,6 @@
 """Queued runs on both databases: submitted with their ring, held by one worker, taken in turn, paused."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -219,22 +218,6 @@ def test_workers_that_come_too_late_for_one_source_do_not_wait_for_one_another(d
     together(work, 6)
     assert {run_id[0] for run_id in taken} == set("abcd")
     assert all(value(database, run_id, "attempt") == 0 for run_id in taken)
-
-
-def test_a_run_is_taken_while_a_plan_of_its_source_is_applied_and_neither_waits_for_ever(database: Database) -> None:
-    submit(database, "r1")
-    number = source_of(database)
-    others: list[threading.Thread] = []
-    with database.write() as session:
-        session.execute(update(t.run).where(t.run.c.id == "r1").values(state="planning"))
-        runs.lock_unfinished(session, number)
-        others.append(threading.Thread(target=claim, args=(database, "r1")))
-        others[0].start()
-        time.sleep(0.3)  # it waits by now for what this transaction has
-        queue.pause(session, number, "asked")
-    others[0].join(30)
-    assert not others[0].is_alive()
-    assert value(database, "r1", "lease_token") == "", "its source is paused"
 
 
 def test_a_run_that_is_given_back_costs_no_attempt(database: Database) -> None:

@@ -3,25 +3,31 @@
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
 from core import tables as t
+from core.catalog import dump
 from core.catalog.passages import Reader
 from core.database import HEAD, Database
 from core.errors import SchemaTooNewError
 from core.settings import Settings, sqlite_url
+from core.words import document_id_of
 from retrieval.query import Query
 from tests.support.databases import current_mode
 from tests.support.installation import PAGES, live_texts, write_pages
 from tests.support.processes import ROOT
+from tests.support.slack_export import ExportBuilder
 from threadwise.backups import CATALOGUE, MANIFEST, BackupDamagedError, BackupExistsError
 from threadwise.digest import catalogue_digest
+from threadwise.maintenance import BROKEN
 from threadwise.restoring import InstallationUsedError
 from threadwise.runtime import Threadwise
 
@@ -122,6 +128,26 @@ def test_a_backup_beside_a_running_ingestion_is_one_state(small: Small, tmp_path
         assert catalogue_digest(threadwise) == catalogue_digest(small.threadwise)
 
 
+def test_what_is_deleted_beside_a_backup_is_whole_in_it(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file, deletions = dump.write_file, small.threadwise.deletions
+    number = document_id_of("handbook", "leave.md")
+    with ThreadPoolExecutor() as pool:
+
+        def write_and_delete(*given: Any) -> None:  # noqa: ANN401 - whatever it is given
+            write_file(*given)
+            deleting.append(pool.submit(deletions.delete, [number]))
+            threading.Event().wait(0.3)
+
+        deleting: list[Any] = []
+        monkeypatch.setattr(dump, "write_file", write_and_delete)
+        manifest = small.threadwise.maintenance.backup(tmp_path / "beside")
+        assert deleting[0].result()[0].purged_at
+    assert (manifest.damaged, manifest.blobs) == (0, len(PAGES))
+    assert not any("25 days" in text for text in live_texts(small.threadwise))
+
+
 def test_a_backup_is_for_its_owner_alone_and_stands_under_its_name_when_it_is_whole(small: Small) -> None:
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (small.backup, *small.backup.rglob("*"))}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
@@ -176,6 +202,7 @@ def test_what_was_deleted_after_the_backup_stays_deleted(small: Small, tmp_path:
         where = t.document.c.external_id == "leave.md"
         number = session.execute(select(t.document.c.id).where(where)).scalar_one()
     threadwise.deletions.delete([number], reason="out of date")
+    threadwise.database.close()
     noted = (tmp_path / "data" / "tombstones.jsonl").read_bytes()
     target = tmp_path / "data" if beside else tmp_path / "fresh"
     target.mkdir(exist_ok=True)
@@ -189,6 +216,37 @@ def test_what_was_deleted_after_the_backup_stays_deleted(small: Small, tmp_path:
         assert len(live_texts(other)) == len(PAGES) - 1
         other.ingest(small.pages, name="handbook")
         assert len(live_texts(other)) == len(PAGES) - 1, "nor does an ingestion bring it back"
+
+
+def test_a_restore_that_was_killed_shows_nothing_that_was_deleted(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threadwise = small.threadwise
+    export = ExportBuilder().user("U1", "Ada").channel("C1", "hr", ["U1"])
+    export.say("hr", "1700000000.000100", "My secret is a numbat.")
+    threadwise.ingest(export.zipped(tmp_path / "export.zip"), name="slack")
+    threadwise.maintenance.backup(tmp_path / "both")
+    threadwise.deletions.delete([document_id_of("handbook", "leave.md")])
+    threadwise.deletions.erase("T1/U1")
+
+    def die(_place: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("threadwise.restoring.crashpoint", die)
+    with pytest.raises(KeyboardInterrupt):
+        threadwise.maintenance.restore(tmp_path / "both", force=True)
+    assert not [text for text in live_texts(threadwise) if "25 days" in text or "numbat" in text]
+    assert threadwise.deletions.purge_due() == 2
+    assert threadwise.maintenance.fsck(repair=True).status < BROKEN
+
+
+@pytest.mark.embedded_only("is about the file of SQLite")
+def test_nothing_is_restored_below_somebody_who_has_the_catalogue_open(small: Small) -> None:
+    with opened(small.threadwise.settings.data_dir) as other, other.database.read():
+        with pytest.raises(InstallationUsedError):
+            small.threadwise.maintenance.restore(small.backup, force=True)
+        assert len(live_texts(other)) == len(PAGES)
+    assert small.threadwise.maintenance.restore(small.backup, force=True).verdict.status == 0
 
 
 def test_nobody_holds_anything_after_a_restore_and_uploads_are_where_they_are_looked_for(

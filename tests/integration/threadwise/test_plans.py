@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from core import tables as t
-from core.catalog import audiences, leases, plans, queue, sequence, sources
+from core.catalog import audiences, leases, plans, queue, runs, sequence, sources
 from core.database import Database
 from core.errors import LostClaimError
 from core.words import Instant, document_id_of
@@ -230,3 +230,23 @@ def test_of_equal_plans_the_one_that_waits_is_found_whatever_the_clock_said(data
         found = plans.find(session, "h")
         assert found
         assert found.run_id == "two"
+
+
+def test_a_run_is_claimed_beside_a_plan_that_is_applied_and_neither_waits_for_ever(database: Database) -> None:
+    target = new_target(database)
+    with database.write() as session:
+        queue.release_run(session, target.run_id, leases.holders(session)[target.run_id][0], refund=True)
+
+    def claim() -> None:
+        with database.write() as session:
+            claimed.append(queue.claim_run(session, target.run_id, token="late"))  # noqa: S106 - no secret
+
+    claimed: list[object] = []
+    thread = threading.Thread(target=claim)
+    with database.write() as session:
+        runs.lock_unfinished(session, target.source_id)
+        thread.start()
+        time.sleep(0.3)  # it waits by now for what this transaction has
+        queue.pause(session, target.source_id, "asked")
+    thread.join(30)
+    assert claimed == [None], "its source is paused"

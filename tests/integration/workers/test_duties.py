@@ -145,6 +145,19 @@ def test_a_dependency_that_stays_away_is_tried_ever_more_rarely(
     assert waits == [10, 20, 40, 80, 160, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS]
 
 
+def test_a_dependency_that_was_there_for_long_is_tried_as_soon_as_at_first(
+    database: Database, resumer: tuple[Resumer, Time]
+) -> None:
+    number, waits = submitted(database), list[int]()
+    for _ in range(2):
+        for _ in range(3):
+            pause(database, number, "dependency_down")
+            looks(*resumer, 0)
+            waits.append(next(seconds for seconds in range(1, 1000) if looks(*resumer, 1)))
+        assert [looks(*resumer, LONGEST_PAUSE_SECONDS) for _ in range(2)] == [0, 0]
+    assert waits == [10, 20, 40, 10, 20, 40]
+
+
 def test_a_full_disk_is_left_alone_until_it_has_room(database: Database, resumer: tuple[Resumer, Time]) -> None:
     full, time = resumer
     full.min_free_mb = 2**40

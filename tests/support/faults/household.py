@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
@@ -15,9 +15,6 @@ from tests.support.faults import jobs
 from tests.support.faults.houses import toy_house
 from tests.support.faults.nursery import Grown, Nursery
 from threadwise.run_queue import SubmitRequest
-
-if TYPE_CHECKING:
-    from tests.support.faults.postgres import MortalPostgres
 
 LEASE_SECONDS: Final = 1.0
 LONGEST: Final = 120.0
@@ -44,7 +41,6 @@ class Household:
         self.house = toy_house(_settings(folder, self.variables))
         self.house.database.migrate()
         self.started: list[Grown] = []
-        self.server: MortalPostgres | None = None  # where the database may be stopped
         self._numbers = itertools.count()
 
     def start(self, job: Callable[..., object], *arguments: object, **settings: object) -> Grown:

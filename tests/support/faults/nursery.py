@@ -151,7 +151,8 @@ def _become(request: dict[str, Any]) -> None:
     """Do the job in this process, and end it."""
     status = 1
     try:
-        os.setsid() if os.getpgrp() != os.getpid() else None
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for number, place in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):

@@ -25,6 +25,13 @@ def test_a_missing_blob_says_what_to_do(tmp_path: Path) -> None:
         BlobStore(tmp_path).get("0" * 64)
 
 
+def test_a_blob_of_which_no_hash_is_known_is_missing(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    store.put(b"another")
+    with pytest.raises(BlobDamagedError):
+        store.get("")
+
+
 @pytest.mark.parametrize("damage", [b"who", b"\0\0\0\0\0", b""])
 def test_an_altered_blob_is_never_returned_and_is_repaired_by_putting_it_again(tmp_path: Path, damage: bytes) -> None:
     blobs = BlobStore(tmp_path)
