@@ -156,7 +156,8 @@ class RunLoop:
                 group.append(self._lanes.ready.get(timeout=left))
             except queue.Empty:
                 break
-            if len(group) >= missing:
+            # What is tried again is alone in hand: nothing else will come.
+            if len(group) >= missing or group[-1].item.attempt > 1:
                 break
         return group
 

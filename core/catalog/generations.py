@@ -65,6 +65,10 @@ def generation_for(session: Session, *, pipeline: str, space: Space, now: Instan
     """The live generation, made by the first ingestion; raises `GenerationMismatchError` for what it is not made by."""
     live = live_generation(session)
     if live is None:
+        # Two first runs at once: whoever comes second finds what the first has made.
+        lock(session)
+        live = live_generation(session)
+    if live is None:
         number = _insert(session, pipeline=pipeline, space=space, recipe=recipe, state="active", now=now)
         upsert(session, t.live_generation, [{"id": 1, "generation_id": number}])
         return number
