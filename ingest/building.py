@@ -5,7 +5,6 @@ own monotonic time; whatever the first one still has in hand can no longer be wr
 """
 
 import itertools
-import queue
 import threading
 import time
 import uuid
@@ -28,15 +27,13 @@ from core.errors import LostClaimError, ThreadwiseError
 from core.settings import IngestSettings
 from ingest.errors import DocumentStuckError, RunStoppedError
 from ingest.faults import backoff, code_of, fault_of, told
-from ingest.lanes import Lanes
+from ingest.lanes import GROUP, Lanes
 from ingest.prepare import Prepared, Preparer
 from ingest.recipe import Recipe
 from ingest.stillness import Stillness
 from ingest.work import Report
 
 CLAIM = 32  # documents claimed at once by one thread
-GROUP = 64  # documents that may share one transaction
-GATHER_SECONDS = 0.25
 RECOUNT_SECONDS = 1.0
 ABOUT_DOCUMENTS = ("transient", "permanent")  # the faults that count as an attempt
 
@@ -190,7 +187,7 @@ class _SourceBuild:
                 self._look_after_lanes()
                 if self.stop():
                     raise RunStoppedError("Building was stopped.", hint="It goes on where it was.")
-                if group := self._next_group(missing):
+                if group := self._lanes.next_group(missing):
                     self._commit_group(group)
                 if time.monotonic() - counted > RECOUNT_SECONDS:
                     counted = time.monotonic()
@@ -236,19 +233,6 @@ class _SourceBuild:
     @property
     def _place(self) -> tuple[int, str]:
         return self.target.generation_id, self.token
-
-    def _next_group(self, missing: int) -> list[Prepared]:
-        """What became ready within `GATHER_SECONDS`, at most `GROUP` documents: one wait for the disk for all."""
-        group: list[Prepared] = []
-        deadline = time.monotonic() + GATHER_SECONDS
-        while len(group) < GROUP and (left := deadline - time.monotonic()) > 0 and not self._lanes.crashes:
-            try:
-                group.append(self._lanes.ready.get(timeout=left))
-            except queue.Empty:
-                break
-            if len(group) >= missing:
-                break
-        return group
 
     def _look_after_lanes(self) -> None:
         if self._lanes.crashes:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from core.catalog.runs import WorkItem
 from ingest.prepare import Prepared, Preparer, Watched
 
+GROUP = 64  # documents that may share one transaction
+GATHER_SECONDS = 0.25
 IDLE_SECONDS = 0.05
 FAREWELL_SECONDS = 15.0  # half of what a whole service has to end
 ABANDONED = "abandoned lane"
@@ -49,6 +51,20 @@ class Lanes:
             lane.thread = threading.Thread(target=self._guard, args=(lane,), daemon=True)
             self._lanes.append(lane)
             lane.thread.start()
+
+    def next_group(self, missing: int) -> list[Prepared]:
+        """What became ready within `GATHER_SECONDS`, at most `GROUP` documents: one wait for the disk for all."""
+        group: list[Prepared] = []
+        deadline = time.monotonic() + GATHER_SECONDS
+        while len(group) < GROUP and (left := deadline - time.monotonic()) > 0 and not self.crashes:
+            try:
+                group.append(self.ready.get(timeout=left))
+            except queue.Empty:
+                break
+            # What is tried again is alone in hand: nothing else will come.
+            if len(group) >= missing or group[-1].item.attempt > 1:
+                break
+        return group
 
     def stuck(self, seconds: float) -> list[tuple[WorkItem, set[int]]]:
         """Leave behind each lane that has been at one item for longer; another one takes its place.

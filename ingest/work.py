@@ -5,7 +5,6 @@ keeps the embedder waiting. Documents that are ready together share a transactio
 run or to another process, writes nothing.
 """
 
-import queue
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -30,12 +29,10 @@ from ingest.errors import (
     RunSupersededError,
 )
 from ingest.faults import backoff, code_of, fault_of, told
-from ingest.lanes import Lanes
+from ingest.lanes import GROUP, Lanes
 from ingest.prepare import Prepared, Preparer
 
 CLAIM = 32  # documents claimed at once by one thread
-GROUP = 64  # documents that may share one transaction
-GATHER_SECONDS = 0.25
 RECOUNT_SECONDS = 1.0
 
 Report = Callable[[int, int, int], None]
@@ -110,7 +107,7 @@ class RunLoop:
             self._look_after_lanes()
             if self.wanted_to_stop():
                 raise RunStoppedError("The run was stopped.", hint="It goes on where it was.")
-            group = self._next_group(counts.total - settled)
+            group = self._lanes.next_group(counts.total - settled)
             for prepared in self._commit_group(group) if group else ():
                 settled += 1
                 chunks += len(prepared.chunks)
@@ -146,20 +143,6 @@ class RunLoop:
         if counts.state != "running":
             raise RunSupersededError("A newer run of the same source took over.", hint="Wait for that one to end.")
         return counts
-
-    def _next_group(self, missing: int) -> list[Prepared]:
-        """What became ready within `GATHER_SECONDS`, at most `GROUP` documents: one wait for the disk for all."""
-        group: list[Prepared] = []
-        deadline = time.monotonic() + GATHER_SECONDS
-        while len(group) < GROUP and (left := deadline - time.monotonic()) > 0 and not self._lanes.crashes:
-            try:
-                group.append(self._lanes.ready.get(timeout=left))
-            except queue.Empty:
-                break
-            # What is tried again is alone in hand: nothing else will come.
-            if len(group) >= missing or group[-1].item.attempt > 1:
-                break
-        return group
 
     def _commit_group(self, group: Sequence[Prepared]) -> list[Prepared]:
         """Commit the group in one transaction, or one by one if that fails; returns what is settled now.
