@@ -366,10 +366,10 @@ def test_a_worker_hears_the_next_ring_although_its_broker_was_away_when(event: s
             doorbell.kill()
             for pid in worker.children() if event == "the pool child is killed" else ():
                 os.kill(pid, signal.SIGKILL)
-            eventually(lambda: "Couldn't" in worker.text)  # tell the broker what became of the ring
+            eventually(lambda: "Couldn't" in worker.text, 90)  # tell the broker what became of the ring
             doorbell.start()
             second = submitted(house, doorbell, write_pages(tmp_path / "second", PAGES))
-            eventually(lambda: house.runs.standing(second).run.state == "succeeded")
+            eventually(lambda: house.runs.standing(second).run.state == "succeeded", 90)
 
 
 def submitted(house: Threadwise, doorbell: Doorbell, path: Path) -> str:
