@@ -11,6 +11,9 @@ from typing import Literal, NewType
 
 Instant = NewType("Instant", int)
 
+MICROS = 1_000_000
+"""In a second."""
+
 OPEN_FROM = Instant(0)
 OPEN_TO = Instant(2**53 - 1)  # the largest integer that JSON readers keep exact: the year 2255
 EVERYONE = "everyone"

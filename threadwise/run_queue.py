@@ -146,10 +146,6 @@ class RunQueue:
             raise PlanNotFoundError(f"Run {run_id} has no plan to look at.", hint="threadwise ingest PATH --plan")
         return plan_shape(stored, buckets)
 
-    def find_plan(self, plan_hash: str) -> str:
-        """The run that a plan's hash stands for. Raises `PlanNotFoundError`."""
-        return self._stored_plan(plan_hash).run_id
-
     def apply(self, plan_hash: str) -> str:
         """Let workers do exactly what was planned, once: a plan that was applied already leads to the same run.
 

@@ -20,9 +20,9 @@ from api.slack.replies import Replies, Reply
 from api.slack.web import SlackWeb
 from api.slack.words import Identity, Matter, Question, Share, from_payload
 from core.catalog.inbox import Entry, Settled
-from core.catalog.runs import MICROS
 from core.errors import ThreadwiseError
 from core.settings import SlackSettings
+from core.words import MICROS
 from threadwise.inbox import Inbox
 
 POLL_SECONDS: Final = 1.0

@@ -19,10 +19,9 @@ from core.catalog.upsert import insert_missing, upsert
 from core.clock import database_now
 from core.database import Session
 from core.errors import ThreadwiseError
-from core.words import Instant, Space
+from core.words import MICROS, Instant, Space
 
 State = Literal["building", "ready", "active", "retired", "failed", "cancelled", "deleted"]
-MICROS = 1_000_000
 UNSEEN: tuple[State, ...] = ("building", "ready")
 LITTER: tuple[State, ...] = ("retired", "failed", "cancelled")
 

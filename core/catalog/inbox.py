@@ -12,11 +12,10 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, update
 
 from core import tables as t
-from core.catalog.runs import MICROS
 from core.catalog.upsert import insert_new
 from core.clock import database_now
 from core.database import Session
-from core.words import Instant
+from core.words import MICROS, Instant
 
 OPEN = ("waiting", "posting")
 Settled = Literal["done", "failed", "withdrawn"]

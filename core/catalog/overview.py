@@ -8,10 +8,9 @@ from sqlalchemy import BigInteger, Select, and_, case, cast, func, literal, sele
 
 from core import tables as t
 from core.catalog import leases, letters, runs
-from core.catalog.runs import MICROS
 from core.clock import database_now
 from core.database import Session
-from core.words import Instant
+from core.words import MICROS, Instant
 
 PROBLEMS = 20  # the newest that are told with a run
 

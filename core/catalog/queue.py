@@ -15,11 +15,11 @@ from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, and_, cast, dele
 from core import tables as t
 from core.catalog import letters
 from core.catalog.leases import OPEN
-from core.catalog.runs import MICROS, count_as, release
+from core.catalog.runs import count_as, release
 from core.catalog.sequence import count_up
 from core.catalog.upsert import insert_new
 from core.database import Session
-from core.words import Instant
+from core.words import MICROS, Instant
 
 Ended = Literal["succeeded", "succeeded_with_quarantine", "failed", "cancelled"]
 Pause = Literal["", "asked", "storage_full", "dependency_down"]
@@ -197,12 +197,11 @@ def end_run(
     now: Instant,
     error_code: str = "",
     error: str = "",
-    unchanged: int | None = None,
 ) -> bool:
     """Close an open or planned run; what of its work is still open is cancelled. False if it had ended already."""
     r, w = t.run.c, t.work.c
     values: dict[str, Any] = {"state": state, "finished_at": now, "error_code": error_code, "error": error}
-    values |= {"lease_token": ""} | ({} if unchanged is None else {"unchanged": unchanged})
+    values |= {"lease_token": ""}
     still = r.state.in_((*OPEN, "planned"))
     if not session.execute(update(t.run).where(r.id == run_id, still).values(values)).rowcount:
         return False

@@ -14,7 +14,6 @@ from core.database import Session
 from core.errors import LostClaimError
 from core.words import Bucket, ChangeKind, Instant
 
-MICROS = 1_000_000
 Settled = Literal["committed", "quarantined", "pending", "cancelled"]
 WORKER_LOST = "worker_lost"
 UNFINISHED = ("planning", "planned", "running")

@@ -20,10 +20,9 @@ from core.catalog.sequence import lock, record_changes, take
 from core.catalog.upsert import insert_new
 from core.clock import database_now
 from core.database import Session
-from core.words import Instant, document_id_of
+from core.words import MICROS, Instant, document_id_of
 
 Kind = Literal["document", "person"]
-MICROS = 1_000_000
 OPEN = ("pending", "running")
 
 

@@ -11,9 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from core import tables as t
 from core.catalog import overview, queue, runs, sources
 from core.catalog.queue import ClaimedRun
-from core.catalog.runs import MICROS
 from core.database import Database, Session
-from core.words import Instant
+from core.words import MICROS, Instant
 from tests.support.documents import NOW
 
 RUN_STEPS = {
