@@ -26,7 +26,7 @@ UV_TORCH_BACKEND ?= cpu
 export UV_TORCH_BACKEND
 endif
 
-.PHONY: help setup demo up server test check fmt lint types settings bench faults lock clean
+.PHONY: help setup demo up server test check fmt lint types settings bench faults fuzz lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: setup ## measure ratios and limits (FULL=1: all sizes)
 
 faults: setup ## kill, corrupt and starve it, then compare digests (FULL=1: hundreds of kills, SEED=N: once more)
 	FULL=$(FULL) SEED=$(SEED) $(PY) -m pytest tests/faults $(if $(FULL),-rP --show-capture=stdout)
+
+fuzz: setup ## hostile exports, JSON, mrkdwn, HTML and text for SECONDS=60 each (FULL=1: RUNS=1000000 inputs each)
+	$(PY) tests/fuzz/drive.py $(if $(FULL),--runs $(or $(RUNS),1000000),--seconds $(or $(SECONDS),60))
 
 # Without the upgrade the lock's own "torch==2.13.0" would choose the build that brings gigabytes of CUDA.
 lock: setup ## resolve the pinned dependencies into requirements.lock

@@ -137,6 +137,10 @@ class Client:
         rows = self.connection.rows(f"/v1/runs/{part(run_id)}/quarantine", "quarantined")
         return [(str(row["place"]), str(row["code"]), str(row["reason"])) for row in rows]
 
+    def ledger(self, run_id: str) -> Json:
+        """Where everything went that a run read, and what was noticed in it."""
+        return self.connection.object("GET", f"/v1/runs/{part(run_id)}/ledger")
+
     def create_key(self, order: NewKey) -> Json:
         """The new key with its secret."""
         return self.connection.object("POST", "/v1/keys", order.as_json())
@@ -172,7 +176,9 @@ class Client:
 
 
 def _ingest(order: Ingest) -> dict[str, Any]:
-    return _body(order) | {"path": absolute(order.path)}
+    fields = _body(order)
+    reading: dict[str, Any] = fields.pop("reading")
+    return fields | reading | {"path": absolute(order.path)}
 
 
 def _body(order: Order) -> dict[str, Any]:

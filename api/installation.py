@@ -5,7 +5,7 @@ Both give the same JSON shapes, so that whoever reads what a command prints need
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,7 +62,7 @@ class Ingest(Order):
     source: str | None = None
     kind: str | None = None
     audience: tuple[str, ...] | None = None
-    workspace_url: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)  # fields of `ingest.options.SourceOptions`
     allow_empty: bool = False
 
 
@@ -166,6 +166,10 @@ class Installation(Protocol):
 
     def quarantined(self, run_id: str) -> list[tuple[str, str, str]]:
         """(place, code, reason) of what a run could not take."""
+        ...
+
+    def ledger(self, run_id: str) -> Json:
+        """Where everything went that a run read (`lines`), and what was noticed in it (`quality`)."""
         ...
 
     def create_key(self, order: NewKey) -> Json:

@@ -49,6 +49,16 @@ def run_text(run: Row, report: Row) -> str:
     return "\n".join(lines)
 
 
+def ledger_text(ledger: Row) -> str:
+    """Where everything went that a run read, and what was noticed in the documents."""
+    lines = [[line[name] for name in ("channel", "bucket", "reason", "items")] for line in ledger["lines"]]
+    parts = [columns(("CHANNEL", "BUCKET", "REASON", "ITEMS"), lines)]
+    parts.append(f"{sum(line['items'] for line in ledger['lines'])} items in all")
+    if noticed := [[one["kind"], one["detail"], one["count"]] for one in ledger["quality"]]:
+        parts += ["", columns(("NOTICED", "WHAT", "HOW OFTEN"), noticed)]
+    return "\n".join(parts)
+
+
 def problems_text(run: Row) -> str:
     """What a run could not take, the newest first: place, code, reason, and how often it was tried."""
     lines = ["Could not be taken:", *map(_problem_line, run["problems"])]

@@ -13,7 +13,7 @@ from api.progress import Progress, counted
 from core.catalog.keys import Key
 from generation.answers import AskRequest
 from retrieval.query import Query
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 POLL_SECONDS = 0.5
@@ -47,7 +47,7 @@ class Local:
             name=name,
             kind=order.kind,
             audience=order.audience,
-            workspace_url=order.workspace_url,
+            options=order.reading,
             allow_empty=order.allow_empty,
             report=counted(progress),
         )
@@ -63,7 +63,7 @@ class Local:
             path=order.path,
             kind=order.kind,
             audience=order.audience,
-            workspace_url=order.workspace_url,
+            options=order.reading,
             allow_empty=order.allow_empty,
             requested_by=WHO,
             plan_only=True,
@@ -147,6 +147,10 @@ class Local:
     def quarantined(self, run_id: str) -> list[tuple[str, str, str]]:
         """(place, code, reason) of what a run could not take."""
         return self.threadwise.runs.quarantined(run_id)
+
+    def ledger(self, run_id: str) -> Json:
+        """Where everything went that a run read, and what was noticed in it."""
+        return self.threadwise.runs.ledger(run_id)
 
     def create_key(self, order: NewKey) -> Json:
         """The new key with its secret."""

@@ -83,6 +83,8 @@ class IngestSettings(Section):
         0.01, ge=0, le=1, description="of the documents a new generation may go without, at most"
     )
     max_file_bytes: int = Field(256 * 1024 * 1024, ge=1024, le=2**40, description="larger files are quarantined unread")
+    parse_seconds: float = Field(60.0, gt=0, le=3600, description="a PDF, page or office file that takes longer fails")
+    parse_memory_mb: int = Field(1024, ge=256, le=2**20, description="what the process that parses them may take")
     document_seconds: float = Field(
         600.0, gt=0, le=86_400, description="a document that takes longer has failed this time"
     )

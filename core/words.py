@@ -99,6 +99,7 @@ class Document:
     author: str = ""
     context: str = ""  # a line that is put in front of every chunk, beside the title
     valid_from: Instant | None = None
+    language: str = ""  # ISO 639-1, empty where nobody can be sure; no part of the content
     signals: Signals = field(default_factory=Signals)
 
     def content(self) -> dict[str, object]:
@@ -122,11 +123,13 @@ class Document:
         }
         if any(block.by for block in self.blocks):
             whole["by"] = [block.by for block in self.blocks]
+        if self.language:
+            whole["language"] = self.language
         return json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     @property
     def content_sha(self) -> str:
-        """SHA-256 (hex) of what reaches an index; audience and signals are not part of it."""
+        """SHA-256 (hex) of what reaches an index; audience, language and signals are not part of it."""
         return hashlib.sha256(json.dumps(self.content(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @classmethod

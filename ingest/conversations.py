@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from core.words import Block, Bucket, Document, Instant, Signals
+from core.words import MICROS, OPEN_FROM, Block, Bucket, Document, Instant, Signals
 from ingest.items import Entry, Found, Item, Skipped
 from ingest.markup import one_line
 
 SITTING_MESSAGES = 40  # a sitting that never pauses is cut here, so that an edit re-reads a page and not a month
 TITLE_CHARACTERS = 80
-MINUTE = 60_000_000
+MINUTE = 60 * MICROS
 
 _MARK = r"\s*(?:(?:[-*+•–◦▪>]|\(?\d{1,3}[.)]|\(?[A-Za-z][.)])\s+)*"  # noqa: RUF001 - dashes people use
 _COLON = "[:\uff1a\ufe55\u2236\ua789]"  # with what fonts show as one
@@ -29,8 +29,10 @@ class Conversation:
     folder: str
     label: str
     audience: tuple[str, ...]
+    name: str = ""
     direct: bool = False
     official: bool = False
+    pins: frozenset[str] = frozenset()  # the times of messages that somebody has pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +47,11 @@ class Message:
     author: str = ""
     by: str = ""  # the author as a principal, where it is somebody of the workspace
     edited: bool = False
+    changed_at: Instant = OPEN_FROM  # when it was last edited; not after `at` where it never was
     broadcast: bool = False
     reactions: int = 0
     resolved: bool = False
+    pinned: bool = False
 
 
 def documents_of(
@@ -74,26 +78,41 @@ def documents_of(
         yield _found(_sitting(conversation, sitting, permalink), conversation, sitting)
 
 
+def said_at(block: Block) -> Instant | None:
+    """When the message of a block was said, however often it was edited later: where it lies in an export."""
+    seconds, _, fraction = block.anchor.partition(".")
+    if seconds.isdecimal() and len(fraction) == len("000000") and fraction.isdecimal():
+        return Instant(int(seconds) * MICROS + int(fraction))
+    return block.at
+
+
 def _without_repeats(messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
     """Messages by time without repeats, and the repeats: one given twice, a reply's copy for the channel."""
     kept: list[Message] = []
     repeated: list[Message] = []
-    # Of two with the same time the one that belongs to the thread, and then the edited one, is the better.
-    ordered = sorted(messages, key=lambda message: (message.at, message.broadcast, not message.edited))
+    # Of two with the same time the latest state, and of equal ones the one that belongs to the thread, is the better.
+    ordered = sorted(messages, key=_by_time)
     said = {(message.thread_ts, message.author, message.text) for message in ordered if not message.broadcast}
-    now: set[tuple[str, str | bool]] = set()  # what was said, and who was edited or not, at the current time
+    now: set[tuple[str, str]] = set()  # who said what at the current time
+    edited: set[str] = set()  # who has edited what was said at the current time
     for message in ordered:
         if not kept or kept[-1].ts != message.ts:
             now.clear()
-        # Of one time and one person, the same text is the same message, and what was not edited is its old state.
-        again = (message.author, message.text) in now or (message.author, not message.edited) in now
+            edited.clear()
+        # Of one time and one person, the same text is the same message, and beside an edited one its old state.
+        again = (message.author, message.text) in now or message.author in edited
         copied = message.broadcast and (message.thread_ts, message.author, message.text) in said
         if again or copied:
             repeated.append(message)
         else:
             kept.append(message)
-            now |= {(message.author, message.text), (message.author, message.edited)}
+            now.add((message.author, message.text))
+            edited |= {message.author} if message.edited else set()
     return kept, repeated
+
+
+def _by_time(message: Message) -> tuple[Instant, bool, int, bool]:
+    return message.at, not message.edited, -message.changed_at, message.broadcast
 
 
 def _sittings(top: Sequence[Message], roots: set[str], gap: int) -> Iterator[list[Message]]:
@@ -157,7 +176,7 @@ def _block(message: Message) -> Block:
     return Block(
         text=_attributed(name, message.text),
         anchor=message.ts,
-        at=message.at,
+        at=max(message.at, message.changed_at),  # what an edit says was not said before it; `said_at` has the other
         speaker=message.speaker,
         by=message.by,
     )
@@ -173,12 +192,13 @@ def _attributed(name: str, text: str) -> str:
 
 def _signals(conversation: Conversation, messages: Sequence[Message], *, replies: int, resolved: bool) -> Signals:
     return Signals(
-        last_activity=messages[-1].at,
+        last_activity=max(max(message.at, message.changed_at) for message in messages),
         replies=replies,
         reactions=sum(message.reactions for message in messages),
         people=len({message.author for message in messages}),
         resolved=resolved,
-        official=conversation.official,
+        official=conversation.official
+        or any(message.pinned or message.ts in conversation.pins for message in messages),
     )
 
 

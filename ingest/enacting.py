@@ -12,6 +12,7 @@ from core.database import Session
 from core.words import Instant, digest_of
 from ingest.buried import Graves
 from ingest.plan import Findings
+from ingest.request import Request
 from ingest.sources import Source
 
 
@@ -28,11 +29,13 @@ class Resolution:
     fingerprint: str
     unchanged: int
     workspace: str
+    workspaces: list[str]
     memberships: list[tuple[str, str]]
     narrowed: dict[str, list[str]]
     refused: list[tuple[str, str, str]]
     location: str
     audience: list[str] | None
+    options: dict[str, Any]
     whole: bool
     work: dict[str, list[str]] = field(default_factory=dict)  # by kind of change: external ids
     moved: list[str] = field(default_factory=list)
@@ -47,7 +50,8 @@ class Resolution:
         """The inverse of `dataclasses.asdict` and JSON."""
         pairs = [(who, what) for who, what in stored["memberships"]]
         refused = [(place, code, reason) for place, code, reason in stored["refused"]]
-        return cls(**{**stored, "memberships": pairs, "refused": refused})
+        of_old = {"workspaces": [stored["workspace"]] if stored["workspace"] else [], "options": {}}
+        return cls(**{**of_old, **stored, "memberships": pairs, "refused": refused})
 
 
 def resolution_of(
@@ -56,11 +60,9 @@ def resolution_of(
     target: Target,
     *,
     fingerprint: str,
-    location: str,
-    audience: tuple[str, ...] | None,
-    whole: bool,
+    request: Request,
 ) -> Resolution:
-    """What the findings come to. A run that is not of the `whole` source says nothing about the rest of it."""
+    """What the findings come to. A run of one document says nothing about the rest of its source."""
     work: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
     for name, change, _ in findings.work:
         work[change].append(name)
@@ -72,12 +74,14 @@ def resolution_of(
         fingerprint=fingerprint,
         unchanged=findings.unchanged,
         workspace=source.workspace or "",
+        workspaces=list(source.workspaces),
         memberships=sorted(set(findings.graves.living(source.memberships()))),
         narrowed={name: sorted(readers) for name, readers in sorted(findings.narrowed.items())},
         refused=findings.refused,
-        location=location,
-        audience=None if audience is None else list(audience),
-        whole=whole,
+        location=request.location,
+        audience=None if request.audience is None else list(request.audience),
+        options=request.options.as_json(),
+        whole=request.document is None,
         work=work,
         moved=findings.moved,
     )
@@ -96,9 +100,10 @@ def base_of(known: Mapping[str, Known], graves: Graves) -> str:
 
 
 def record(session: Session, findings: Findings, target: Target) -> None:
-    """Write the work and the ledger of a run that is being planned."""
+    """Write the work, the ledger and the quality report of a run that is being planned."""
     runs.add_work(session, target.run_id, findings.work)
     runs.add_ledger(session, target.run_id, findings.ledger)
+    runs.add_quality(session, target.run_id, findings.quality)
 
 
 def enact(session: Session, resolution: Resolution, target: Target, *, now: Instant) -> None:
@@ -120,11 +125,13 @@ def enact(session: Session, resolution: Resolution, target: Target, *, now: Inst
 def enact_rights(session: Session, resolution: Resolution, target: Target) -> None:
     """Write who holds what and who lost what by the source's present listings, and how it was read."""
     sequence.lock(session)
-    sources.claim_workspace(session, target.source_id, resolution.workspace)
+    sources.claim_workspaces(session, target.source_id, resolution.workspace, resolution.workspaces)
     audiences.replace_memberships(session, target.source_id, resolution.memberships)
     documents.narrow_audiences(session, source=target.source, audiences=resolution.narrowed)
     audience = None if resolution.audience is None else tuple(resolution.audience)
-    sources.remember_options(session, target.source_id, location=resolution.location, audience=audience)
+    sources.remember_options(
+        session, target.source_id, location=resolution.location, audience=audience, options=resolution.options
+    )
 
 
 def keep(session: Session, resolution: Resolution, target: Target, estimate: Mapping[str, Any], now: Instant) -> None:

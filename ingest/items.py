@@ -38,7 +38,8 @@ class Refused:
 
     `doubts` is the prefix of the external ids whose present state this leaves open: with the empty prefix that of
     every document of the source, with None that of no document. A prefix that ends in neither `:` nor `/` is one whole
-    id. `between` narrows it to what was said from the first to before the second instant.
+    id, and that of a file with all that is in it: `faq.csv` and `faq.csv#…`. `between` narrows it to what was said from
+    the first to before the second instant.
     """
 
     place: str
@@ -62,6 +63,14 @@ class Source(Protocol):
     @property
     def workspace(self) -> str | None:
         """The workspace principal that its documents belong to, None where there is no workspace."""
+
+    @property
+    def workspaces(self) -> tuple[str, ...]:
+        """Every workspace whose people and conversations its principals are, sorted; empty where there is none."""
+
+    @property
+    def covered(self) -> tuple[Instant, Instant] | None:
+        """From when to before when it says anything; None for all of the time."""
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over the bytes and names that `read` would use and the options that shape its result."""

@@ -6,19 +6,25 @@ always opens a token of Slack's own: https://docs.slack.dev/messaging/formatting
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
 
+from ingest.hygiene.unicode import safe
+
+EVERYBODY = frozenset({"here", "channel", "everyone", "group"})
 PRIVATE = "private-channel"  # how a conversation is called where its name is not for everybody who reads along
 
 _TOKEN = re.compile(r"<([^<>]*)>")
 _UNCLOSED = re.compile(r"(?<!<)<++(?=[@!])")
 _CODE = re.compile(r"(```[\s\S]*?```|`[^`\n]+`)")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SPECIAL = re.compile(r"[<&*_~]")
 # A mark counts only where a word cannot be cut by it: after a space or an opening sign, before a space or a
 # closing one. So `snake_case`, `2*3*4`, `~/x` and the underscores of a URL stay as they are.
 _BEFORE, _AFTER = r"""(?<![^\s(\["'*_~>])""", r"""(?![^\s)\].,;:!?"'*_~<-])"""
 _EMPHASIS = tuple(re.compile(rf"{_BEFORE}\{mark}(?=\S)([^\{mark}\n]+)(?<=\S)\{mark}{_AFTER}") for mark in "*_")
+_SECONDS = re.compile(r"\d{1,10}", re.ASCII)
 _PART = "\0"  # cannot stand in clean text
 # What is code is matched first, so that nothing inside it counts; a code span in struck text is struck with it. A part
 # never gives back what it took: linear for any text. Struck text ends in its paragraph, as it does in Markdown.
@@ -33,12 +39,8 @@ _TAG = re.compile(rf"{_SOURCE}|~~~[^\0]*?~~~|<(/?)(?:s|del|strike)(?:\s[^<>\0]*)
 
 
 def clean(text: str) -> str:
-    """Text that every store takes: no lone surrogates, NULs or other control characters, one kind of line end."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return _CONTROL.sub("", text)
+    """Text that every store and reader takes: in NFC, no lone surrogates, controls or hidden characters."""
+    return text if text.isascii() and not _CONTROL.search(text) else safe(text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -50,8 +52,21 @@ def one_line(text: str, limit: int) -> str:
     return f"{cut.rsplit(' ', 1)[0] if ' ' in cut[limit // 2 :] else cut[:-1]}…"
 
 
-def plain(text: str, *, users: Mapping[str, str], channels: Mapping[str, str]) -> str:
-    """Mrkdwn as plain text; `users` and `channels` give the names of ids.
+@dataclass(frozen=True, slots=True)
+class _Names:
+    users: Mapping[str, str]
+    channels: Mapping[str, str]
+    groups: Mapping[str, str]
+
+
+def plain(
+    text: str,
+    *,
+    users: Mapping[str, str],
+    channels: Mapping[str, str],
+    groups: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Mrkdwn as plain text; `users`, `channels` and `groups` give the names of ids.
 
     An unknown user is called by the label or the id. An unknown channel is not: its label may be a private name.
     """
@@ -59,12 +74,14 @@ def plain(text: str, *, users: Mapping[str, str], channels: Mapping[str, str]) -
     if not _SPECIAL.search(text):
         return text.strip()
     if "<" in text:
-        text = _TOKEN.sub(lambda match: _resolved(match[1], users, channels), text)
+        names = _Names(users, channels, groups)
+        text = _TOKEN.sub(lambda match: _resolved(match[1], names), text)
     text = "".join(_unmarked(part, code=index % 2 == 1) for index, part in enumerate(_CODE.split(text)))
     text = _UNCLOSED.sub("", text)
     if "&" in text:
         text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return _unstruck(text).strip()
+    # What stood on both sides of a mark may be one letter now, or hide something between them.
+    return clean(_unstruck(text)).strip()
 
 
 def without_struck(parts: Sequence[str]) -> list[str]:
@@ -115,15 +132,16 @@ def _unmarked(text: str, *, code: bool) -> str:
     return text
 
 
-def _resolved(token: str, users: Mapping[str, str], channels: Mapping[str, str]) -> str:
+def _resolved(token: str, names: _Names) -> str:
     target, _, label = token.partition("|")
     if target.startswith("@"):
-        name = users.get(target[1:]) or label.lstrip("@") or target[1:]
+        # Ids are in capitals; tools that make text lower-case make them so too.
+        name = names.users.get(target[1:]) or names.users.get(target[1:].upper()) or label.lstrip("@") or target[1:]
         return f"@{_harmless(name)}"
     if target.startswith("#"):
-        return f"#{_harmless(channels.get(target[1:]) or PRIVATE)}"
+        return f"#{_harmless(names.channels.get(target[1:]) or names.channels.get(target[1:].upper()) or PRIVATE)}"
     if target.startswith("!"):
-        return _special(target[1:], label)
+        return _special(target[1:], label, names.groups)
     return _link(target, label)
 
 
@@ -131,11 +149,22 @@ def _harmless(name: str) -> str:
     return name.replace("<", "").replace(">", "")
 
 
-def _special(target: str, label: str) -> str:
-    if label:
-        return label
+def _special(target: str, label: str, groups: Mapping[str, str]) -> str:
     word, _, rest = target.partition("^")
-    return rest.partition("^")[0] if word == "date" else f"@{rest or word}"
+    if word == "date":
+        return label or _date(rest.partition("^")[0])
+    if word == "subteam":
+        return f"@{_harmless(groups.get(rest) or label.lstrip('@') or rest)}"
+    if word in EVERYBODY:
+        return f"@{word}"
+    return label or f"@{rest or word}"
+
+
+def _date(seconds: str) -> str:
+    """A time that nobody has put into words, as a date of UTC."""
+    if not _SECONDS.fullmatch(seconds):
+        return ""
+    return datetime.fromtimestamp(int(seconds), tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _link(url: str, label: str) -> str:

@@ -1,5 +1,6 @@
 """One ingestion from start to end: short cut, plan, apply, report."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from ingest.errors import (
     SourceBusyError,
     SourcePausedError,
 )
+from ingest.hygiene.inspection import HYGIENE_VERSION
 from ingest.lease import kept
 from ingest.locks import source_lock
+from ingest.options import SourceOptions
 from ingest.planning import Planned, Planner, fence
 from ingest.prepare import Preparer
 from ingest.recipe import Recipe
@@ -101,7 +104,9 @@ class Ingestion:
         started = time.perf_counter()
         with source_lock(self.locks, request.name):
             self._take_over(request.name)
-            if not request.plan_only and (unchanged := self._unchanged(request, self.fingerprint(source), started)):
+            if not request.plan_only and (
+                unchanged := self._unchanged(request, self.fingerprint(source, request.options), started)
+            ):
                 return unchanged
             claimed = self._begin(source, request)
             try:
@@ -125,7 +130,7 @@ class Ingestion:
             if claimed.state != "running":
                 self._start_retry(claimed)
         else:
-            fingerprint = "" if request.document else self.fingerprint(source)
+            fingerprint = "" if request.document else self.fingerprint(source, request.options)
             if not request.plan_only and (unchanged := self._unchanged(request, fingerprint, started, claimed)):
                 return unchanged
             target = self._target(claimed)
@@ -139,7 +144,7 @@ class Ingestion:
         """The report of a run that finds nothing changed, or None: then the source has to be ingested."""
         started = time.perf_counter()
         with source_lock(self.locks, request.name):
-            return self._unchanged(request, self.fingerprint(source), started)
+            return self._unchanged(request, self.fingerprint(source, request.options), started)
 
     def _take_over(self, name: str) -> None:
         """Go on only when nobody works on the source: a worker that does not move any more is waited out and freed."""
@@ -170,10 +175,10 @@ class Ingestion:
                 now=now,
             )
 
-    def fingerprint(self, source: Source) -> str:
-        """SHA-256 (hex) over the source's content and how it is cut and embedded."""
-        recipe = self.recipe
-        return digest_of(source.fingerprint(), recipe.pipeline, recipe.space.id)
+    def fingerprint(self, source: Source, options: SourceOptions) -> str:
+        """SHA-256 (hex) over the source's content and how it is cleaned, cut and embedded."""
+        recipe, how = self.recipe, json.dumps(options.as_json(), sort_keys=True)
+        return digest_of(source.fingerprint(), how, HYGIENE_VERSION, recipe.pipeline, recipe.space.id)
 
     def _unchanged(
         self, request: Request, fingerprint: str, started: float, claimed: ClaimedRun | None = None
@@ -191,7 +196,13 @@ class Ingestion:
                 return None
             buckets = runs.ledger_buckets(session, run_id)
             if stored.location != request.location:
-                sources.remember_options(session, stored.id, location=request.location, audience=request.audience)
+                sources.remember_options(
+                    session,
+                    stored.id,
+                    location=request.location,
+                    audience=request.audience,
+                    options=request.options.as_json(),
+                )
         seconds = time.perf_counter() - started
         return IngestReport(run_id=run_id, state="succeeded", unchanged=count, buckets=buckets, seconds=seconds)
 

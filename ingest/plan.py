@@ -7,14 +7,20 @@ leaves only blobs that nobody refers to.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.blobs import BlobStore
 from core.catalog.documents import Known
 from core.errors import BlobDamagedError
 from core.words import Block, ChangeKind, Document, Instant
 from ingest.buried import Graves
+from ingest.conversations import said_at
+from ingest.hygiene.inspection import inspect
+from ingest.merging import Covered, merged
+from ingest.options import SourceOptions
 from ingest.sources import Entry, Found, Item, Refused, Source
+
+PERSONAL_DATA = "personal_data"
 
 
 @dataclass(slots=True)
@@ -25,6 +31,9 @@ class Findings:
     now: Instant
     graves: Graves
     ignored: frozenset[tuple[str, str]] = frozenset()  # (external id, blob hash) of what is done without
+    options: SourceOptions = field(default_factory=SourceOptions)
+    covered: Covered | None = None  # from when to before when the source says anything, None = always
+    quality: Counter[tuple[str, str]] = field(default_factory=Counter)
     work: list[tuple[str, ChangeKind, str]] = field(default_factory=list)
     ledger: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     refused: list[tuple[str, str, str]] = field(default_factory=list)
@@ -38,14 +47,17 @@ class Findings:
     @property
     def emptied(self) -> bool:
         """Whether a source that brought documents has none at all now."""
-        return not self.seen and not self.doubts and any(document.live for document in self.known.values())
+        silent = not self.seen and not self.doubts and self.covered is None
+        return silent and any(document.live for document in self.known.values())
 
     def take(self, item: Item, blobs: BlobStore) -> None:
         """Account for one thing that the source yielded."""
         if isinstance(item, Found):
             item = self.graves.settle(item)
         if isinstance(item, Found):
-            self._take_document(item, blobs)
+            item = self._inspected(item)
+        if isinstance(item, Found):
+            self._take_document(self._completed(item, blobs), blobs)
             return
         self._count("", item.entries)
         if isinstance(item, Refused):
@@ -55,10 +67,12 @@ class Findings:
 
     def settle(self, source: Source, blobs: BlobStore) -> None:
         """Decide, once everything was read, what is gone and what only could not be read this time."""
-        stands = [item for item in self.work if not self._only_lost(item, blobs)]
         gone = [name for name, known in sorted(self.known.items()) if known.live and name not in self.seen]
+        gone = [name for name in gone if not self._kept(name, source, blobs)]
+        gone = [name for name in gone if not self._outlasts(name, source, blobs)]
+        stands = [item for item in self.work if not self._only_lost(item, blobs)]
         # What is gone goes first: everything else may take its time.
-        self.work = [(name, "removed", "") for name in gone if not self._kept(name, source, blobs)] + stands
+        self.work = [(name, "removed", "") for name in gone] + stands
 
     def restrict_to(self, name: str) -> None:
         """Leave of the plan what concerns one document. Lost rights stay: they were seen for every document."""
@@ -82,6 +96,36 @@ class Findings:
         self._narrow(name, readers)
         self.unchanged += 1
         return True
+
+    def _outlasts(self, name: str, source: Source, blobs: BlobStore) -> bool:
+        """Keep of a document what lies outside the time that the source covers, for its present readers."""
+        readers = source.audience_of(name) if self.covered else None
+        before = self._stored(name, blobs) if readers else None
+        left = merged(before, None, self.covered) if before and self.covered else None
+        if left is None or readers is None:
+            return False
+        left = replace(left, audience=readers)
+        self._compare(self.known[name], left, left.canonical(), blobs)
+        return True
+
+    def _inspected(self, found: Found) -> Found | Refused:
+        """The document cleaned and masked; refused where the source's options do not let it in like that."""
+        seen = inspect(found.document, self.options)
+        self.quality.update(seen.findings)
+        if seen.document is not None:
+            return replace(found, document=seen.document)
+        name, (code, reason) = found.document.external_id, seen.refusal or ("", "")
+        entries = tuple(replace(entry, bucket="failed", reason=code) for entry in found.entries)
+        # Personal data that must not be here must not stay here in an older state either.
+        return Refused(name, code, reason, entries, doubts=None if code == PERSONAL_DATA else name)
+
+    def _completed(self, found: Found, blobs: BlobStore) -> Found:
+        """With what is stored from outside the time that the source covers."""
+        known = self.known.get(found.document.external_id)
+        before = self._stored(found.document.external_id, blobs) if self.covered and known and known.live else None
+        if before is None or self.covered is None:
+            return found
+        return replace(found, document=merged(before, found.document, self.covered) or found.document)
 
     def _only_lost(self, item: tuple[str, ChangeKind, str], blobs: BlobStore) -> bool:
         """Whether a document merely lacks what stood in what was refused: then its old content stays."""
@@ -123,7 +167,11 @@ class Findings:
         self._count(name, found.entries)
         if known is None or not known.live:
             self.work.append((name, "added", blobs.put(canonical)))
-        elif known.audience == frozenset(document.audience) and known.blob_sha == hashlib.sha256(canonical).hexdigest():
+        else:
+            self._compare(known, document, canonical, blobs)
+
+    def _compare(self, known: Known, document: Document, canonical: bytes, blobs: BlobStore) -> None:
+        if known.audience == frozenset(document.audience) and known.blob_sha == hashlib.sha256(canonical).hexdigest():
             self.unchanged += 1
         else:
             self._take_change(document, canonical, blobs)
@@ -152,14 +200,15 @@ class Findings:
 
 
 def _concerns(prefix: str, name: str) -> bool:
-    return name.startswith(prefix) if prefix.endswith((":", "/")) or not prefix else name == prefix
+    """A prefix that is no place of many is one document, or a file with all that is in it."""
+    if prefix.endswith((":", "/")) or not prefix:
+        return name.startswith(prefix)
+    return name == prefix or name.startswith(f"{prefix}#")
 
 
 def _holds(refused: Refused, block: Block) -> bool:
-    if refused.between is None or block.at is None:
-        return True
-    first, last = refused.between
-    return first <= block.at < last
+    said = said_at(block)
+    return refused.between is None or said is None or refused.between[0] <= said < refused.between[1]
 
 
 def examine(source: Source, findings: Findings, blobs: BlobStore, check: Callable[[], None] = lambda: None) -> None:

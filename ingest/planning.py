@@ -15,6 +15,8 @@ from core.errors import LostClaimError
 from ingest import buried, enacting, estimate
 from ingest.enacting import Resolution
 from ingest.errors import DocumentNotFoundError, EmptySourceError, RunCancelledError, RunStoppedError
+from ingest.merging import Covered
+from ingest.options import SourceOptions
 from ingest.plan import Findings, examine
 from ingest.recipe import Recipe
 from ingest.request import Request
@@ -48,7 +50,7 @@ class Planner:
         Raises `EmptySourceError`, `DocumentNotFoundError`, `RunStoppedError` and `RunCancelledError`.
         """
         while True:
-            findings = self._findings(planned.target)
+            findings = self._findings(planned.target, request.options, source.covered)
             examine(source, findings, self.blobs, self._watch(planned.claimed.id, stop))
             if request.document:
                 _restrict(findings, request.document)
@@ -58,9 +60,7 @@ class Planner:
                 source,
                 planned.target,
                 fingerprint="" if findings.waiting else planned.fingerprint,
-                location=request.location,
-                audience=request.audience,
-                whole=request.document is None,
+                request=request,
             )
             if findings.emptied and not request.allow_empty:
                 self._refuse_emptied(findings, source, resolution, planned, is_plan=request.plan_only)
@@ -116,13 +116,15 @@ class Planner:
 
         return check
 
-    def _findings(self, target: Target) -> Findings:
+    def _findings(self, target: Target, options: SourceOptions, covered: Covered | None) -> Findings:
         with self.database.read() as session:
             return Findings(
                 documents.known_documents(session, target.source_id),
                 self.clock(),
                 graves=buried.graves_of(session, target.source_id),
                 ignored=letters.ignored_documents(session, target.source_id),
+                options=options,
+                covered=covered,
             )
 
     def _refuse_emptied(

@@ -5,8 +5,6 @@ import time
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,64 +12,36 @@ from core.catalog import idempotency, letters, overview, plans, queue, retries, 
 from core.catalog.letters import Letter
 from core.catalog.overview import RunRow, SourceRow, Standing
 from core.catalog.plans import StoredPlan
-from core.catalog.queue import ClaimedRun
 from core.catalog.sources import KnownSource
 from core.crashpoints import crashpoint
 from core.database import Session
 from core.errors import RunNotFoundError, ThreadwiseError, UnknownSourceError
 from core.room import require_room
-from core.settings import IngestSettings, QueueSettings
+from core.settings import QueueSettings
 from core.words import Instant
-from ingest.errors import LetterNotFoundError, PlanNotFoundError, SourceNotFoundError, WorldChangedError
+from ingest.errors import LetterNotFoundError, PlanNotFoundError, WorldChangedError
 from ingest.pipeline import Ingestion
 from ingest.queued import QueuedRuns
-from ingest.request import Request
-from ingest.sources import Source, open_source
+from ingest.sources import Source
 from ingest.work import Report
 from threadwise.errors import IdempotencyConflictError, QueueFullError
+from threadwise.opening import Idempotency, Opening, SubmitRequest
 from threadwise.plans import apply_plan, plan_shape
 
 UPLOAD_SECONDS = 3600.0  # after which an upload that nobody submitted is given up
-AS_IN_SOURCE = "as-in-source"
-"""An audience that ends an earlier one: the source itself says again who may read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idempotency:
-    """A request's own key, of the API key that sent it, and the SHA-256 (hex) of what was asked."""
-
-    key_id: str
-    key: str
-    body_sha: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitRequest:
-    """A run to be queued. Without a path the source is read from where it was read last; None keeps what is known."""
-
-    source: str
-    path: str | None = None
-    kind: str | None = None
-    audience: tuple[str, ...] | None = None
-    workspace_url: str | None = None
-    allow_empty: bool = False
-    document: str | None = None
-    plan_only: bool = False
-    requested_by: str = ""
-    idempotency: Idempotency | None = None
 
 
 class RunQueue:
     """The queue of one installation."""
 
-    def __init__(self, ingestion: Ingestion, *, ingest: IngestSettings, settings: QueueSettings, uploads: Path) -> None:
+    def __init__(self, ingestion: Ingestion, opening: Opening, *, settings: QueueSettings, uploads: Path) -> None:
         self.ingestion = ingestion
         self.database = ingestion.database
         self.clock = ingestion.clock
-        self.ingest = ingest
+        self.opening = opening
         self.settings = settings
         self.uploads = uploads
-        self.queued = QueuedRuns(ingestion, self._opened, settings)
+        self.queued = QueuedRuns(ingestion, opening.claimed, settings)
 
     def submit(self, request: SubmitRequest) -> str:
         """Queue a run and return its id; whoever is told the id may count on the run.
@@ -81,11 +51,11 @@ class RunQueue:
         """
         if known_run := self._same(request.idempotency):
             return known_run
-        require_room(self.ingestion.blobs.folder, self.ingest.min_free_mb)
-        source, values = self._checked(request)
+        require_room(self.ingestion.blobs.folder, self.opening.settings.min_free_mb)
+        source, settled = self.opening.asked(request)
         run_id = uuid.uuid4().hex
         try:
-            self._accept(request, source, values, run_id)
+            self._accept(request, source, settled.as_asked(), run_id)
         except _KnownRequestError:
             return self._same(request.idempotency) or run_id
         crashpoint("accept.after_commit")
@@ -189,6 +159,16 @@ class RunQueue:
         with self.database.read() as session:
             return runs.quarantined(session, run_id)
 
+    def ledger(self, run_id: str) -> dict[str, Any]:
+        """Where everything went that a run read, and what was noticed in it. Raises `RunNotFoundError`."""
+        self.standing(run_id)
+        with self.database.read() as session:
+            return {
+                "run_id": run_id,
+                "lines": overview.ledger(session, run_id),
+                "quality": overview.quality(session, run_id),
+            }
+
     def schedule(self, name: str, every_minutes: int) -> None:
         """Read a source again at this interval, 0 = only when asked. Raises `UnknownSourceError`."""
         with self.database.write() as session:
@@ -273,8 +253,8 @@ class RunQueue:
         planned = stored.plan["resolution"]["fingerprint"]
         with self.database.read() as session:
             claimed = queue.as_claimed(session, stored.run_id)
-        source, _ = self._opened(claimed)
-        if source is not None and planned and self.ingestion.fingerprint(source) != planned:
+        source, request = self.opening.claimed(claimed)
+        if source is not None and planned and self.ingestion.fingerprint(source, request.options) != planned:
             raise WorldChangedError(
                 "The source has changed since it was planned.", hint="Plan again: threadwise ingest PATH --plan"
             )
@@ -293,25 +273,8 @@ class RunQueue:
             )
         return run_id
 
-    def _checked(self, request: SubmitRequest) -> tuple[Source, dict[str, Any]]:
-        known = self._known(request.source)
-        path = str(Path(request.path).absolute()) if request.path else (known.location if known else "")
-        if not path:
-            raise UnknownSourceError(f"No source {request.source!r} is known.", hint="Upload it, or give its path.")
-        audience = _audience(request.audience, known)
-        # What kind it is is found out anew unless somebody says it: an export must never be read as a folder of pages.
-        source = open_source(
-            path,
-            request.kind,
-            name=request.source,
-            settings=self.ingest,
-            audience=audience,
-            workspace_url=request.workspace_url,
-        )
-        return source, _request(request, path, audience).as_asked()
-
     def _named(self, name: str) -> KnownSource:
-        known = self._known(name)
+        known = self.opening.known(name)
         if known is None:
             raise UnknownSourceError(f"No source {name!r} is known.", hint="threadwise sources lists them.")
         return known
@@ -336,29 +299,6 @@ class RunQueue:
         with self.database.read() as session:
             return queue.others_wait(session, run_id)
 
-    def _known(self, name: str) -> KnownSource | None:
-        with self.database.read() as session:
-            return sources.known_source(session, name)
-
-    def _opened(self, claimed: ClaimedRun) -> tuple[Source | None, Request]:
-        """The source of a run and how to read it: as it was submitted, else as it was read last.
-
-        None where nothing has to be read any more.
-        """
-        known, asked = self._known(claimed.source), _as_asked(claimed)
-        path = asked.path or (known.location if known else "")
-        if claimed.state == "running" or claimed.request.get("letters"):
-            return None, _request(asked, path, asked.audience)
-        if not path:
-            raise SourceNotFoundError(f"The source {claimed.source!r} was never read.", hint="Upload it.")
-        # A schedule reads as the last run did, what was submitted has settled it already.
-        audience = asked.audience if asked.path else _audience(None, known)
-        opened = partial(open_source, path, name=claimed.source, settings=self.ingest, audience=audience)
-        source = opened(asked.kind, workspace_url=asked.workspace_url)
-        if known:
-            sources.require_kind(claimed.source, known.kind, source.kind)
-        return source, _request(asked, path, audience)
-
 
 class _KnownRequestError(Exception):
     """Somebody else was faster with the same key."""
@@ -367,30 +307,3 @@ class _KnownRequestError(Exception):
 def _remember(session: Session, asked: Idempotency, run_id: str, now: Instant) -> None:
     if not idempotency.remember(session, asked.key_id, asked.key, body_sha=asked.body_sha, run_id=run_id, now=now):
         raise _KnownRequestError
-
-
-def _request(asked: SubmitRequest, path: str, audience: tuple[str, ...] | None) -> Request:
-    return Request(
-        name=asked.source,
-        location=path,
-        audience=audience,
-        kind=asked.kind,
-        workspace_url=asked.workspace_url,
-        allow_empty=asked.allow_empty,
-        document=asked.document,
-        plan_only=asked.plan_only,
-    )
-
-
-def _as_asked(claimed: ClaimedRun) -> SubmitRequest:
-    names = {"path", "kind", "audience", "workspace_url", "allow_empty", "document", "plan_only"}
-    values: dict[str, Any] = {name: value for name, value in claimed.request.items() if name in names}
-    audience = values.pop("audience", None)
-    return SubmitRequest(source=claimed.source, audience=None if audience is None else tuple(audience), **values)
-
-
-def _audience(given: tuple[str, ...] | None, known: KnownSource | None) -> tuple[str, ...] | None:
-    """The audience that replaces the source's own: the one that is given, else the one it had."""
-    if given == (AS_IN_SOURCE,):
-        return None
-    return known.audience if given is None and known else given

@@ -5,12 +5,12 @@ Web, worker and command line ask the same object. A test sets a property before 
 
 import gc
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from threadpoolctl import threadpool_limits
 
@@ -33,8 +33,6 @@ from generation.prompts import GROUNDED, UNGROUNDED, with_shots
 from ingest.errors import SourceNameTakenError, SourceUnreadableError
 from ingest.pipeline import Ingestion, IngestReport
 from ingest.recipe import Recipe
-from ingest.request import Request
-from ingest.sources import open_source
 from ingest.work import Report
 from retrieval.errors import NothingIngestedError
 from retrieval.query import Query
@@ -46,8 +44,9 @@ from threadwise.inbox import Inbox
 from threadwise.keyring import Keyring
 from threadwise.language import open_language_model
 from threadwise.maintenance import Maintenance
+from threadwise.opening import Opening, SubmitRequest
 from threadwise.recipes import Recipes
-from threadwise.run_queue import AS_IN_SOURCE, RunQueue
+from threadwise.run_queue import RunQueue
 
 
 class Threadwise:
@@ -144,7 +143,12 @@ class Threadwise:
     @cached_property
     def runs(self) -> RunQueue:
         """Runs that workers take from a queue."""
-        return RunQueue(self.ingestion, ingest=self.settings.ingest, settings=self.settings.queue, uploads=self.uploads)
+        return RunQueue(self.ingestion, self.opening, settings=self.settings.queue, uploads=self.uploads)
+
+    @cached_property
+    def opening(self) -> Opening:
+        """Opens sources."""
+        return Opening(self.database, self.settings.ingest, self.clock)
 
     @property
     def uploads(self) -> Path:
@@ -248,30 +252,24 @@ class Threadwise:
         name: str,
         kind: str | None = None,
         audience: tuple[str, ...] | None = None,
-        workspace_url: str | None = None,
+        options: Mapping[str, Any] | None = None,
         allow_empty: bool = False,
         report: Report = lambda _settled, _total, _chunks: None,
     ) -> IngestReport:
         """Ingest a Slack export or a folder of files under a source name.
 
-        An `audience` holds for later runs too, until another one or `AS_IN_SOURCE` is given.
+        An `audience` holds for later runs too, until another one or `AS_IN_SOURCE` is given; so do `options`, fields of
+        `SourceOptions`.
         """
-        with self.database.read() as session:
-            known = sources.known_source(session, name)
-        if audience is None and known:
-            audience = known.audience
-        elif audience == (AS_IN_SOURCE,):
-            audience = None
-        opened = partial(
-            open_source, path, name=name, settings=self.settings.ingest, audience=audience, workspace_url=workspace_url
-        )
-        request = Request(name=name, location=_shown(path), audience=audience, allow_empty=allow_empty)
+        known = self.opening.known(name)
+        asked = SubmitRequest(source=name, kind=kind, audience=audience, options=options or {}, allow_empty=allow_empty)
+        request = self.opening.request(asked, known, _shown(path))
         if kind is None and known:
             # Telling what a path holds takes longer than seeing that nothing in it has changed.
             with suppress(SourceUnreadableError):
-                if unchanged := self.ingestion.repeat(opened(known.kind), request):
+                if unchanged := self.ingestion.repeat(self.opening.source(path, request, known.kind), request):
                     return unchanged
-        return self.ingestion.ingest(opened(kind), request, report)
+        return self.ingestion.ingest(self.opening.source(path, request), request, report)
 
     def free_name(self, path: Path) -> str:
         """The name that a path gives its source. Raises `SourceNameTakenError` if another path has it already."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,14 +15,38 @@ Audience = Annotated[
     list[str] | None,
     typer.Option(help="Who may read it, instead of what the source says; kept until `as-in-source`. Repeatable."),
 ]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(help="Only channels (name or id) or files (path) that match, such as hr-* or policies/*. Repeatable."),
+]
+Exclude = Annotated[list[str] | None, typer.Option(help="No channels or files that match. Repeatable.")]
+PersonalData = Annotated[
+    Literal["keep", "mask", "quarantine"] | None,
+    typer.Option(help="What becomes of e-mail addresses, phone numbers, accounts and ids of people [default: keep]."),
+]
+Languages = Annotated[
+    list[str] | None, typer.Option(help="Quarantine documents in any other language (ISO 639-1). Repeatable.")
+]
+Bots = Annotated[bool | None, typer.Option(help="Read what bots and apps say [default: yes].")]
+DirectMessages = Annotated[
+    bool | None, typer.Option(help="Read direct and group messages, for those who had them [default: no].")
+]
+Period = Annotated[str | None, typer.Option(help="FIRST..LAST: the days that an export of a part of the time covers.")]
 
 
 def ingest(  # noqa: PLR0913 - each is an option
-    path: Annotated[str, typer.Argument(help="A Slack export (zip or folder), a folder of Markdown, or one file.")],
+    path: Annotated[str, typer.Argument(help="A Slack export (zip or folder), a folder or zip of documents, or one.")],
     *,
     source: Annotated[str | None, typer.Option(help="Name of the source [default: the file's name].")] = None,
     kind: Annotated[str | None, typer.Option(help="slack-export, files or beir [default: found out].")] = None,
     audience: Audience = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    bots: Bots = None,
+    direct_messages: DirectMessages = None,
+    personal_data: PersonalData = None,
+    language: Languages = None,
+    period: Period = None,
     workspace_url: Annotated[
         str | None, typer.Option(help="https://NAME.slack.com, for links to the messages.")
     ] = None,
@@ -40,6 +64,8 @@ def ingest(  # noqa: PLR0913 - each is an option
     With --plan nothing is done yet: it lists the documents that would be added, changed, removed or shown to others,
     and `threadwise runs apply HASH` does exactly that, or says that the world has changed meanwhile.
 
+    What is said about a source is kept for its next runs; --include "" and the like forget it.
+
     Example: threadwise ingest acme-export.zip --source acme-slack
     """
     if not path.strip():
@@ -49,7 +75,16 @@ def ingest(  # noqa: PLR0913 - each is an option
         source=(source and options.text(source)) or None,
         kind=kind,
         audience=tuple(filter(None, map(options.text, audience))) if audience else None,
-        workspace_url=workspace_url and options.text(workspace_url),
+        reading=_said(
+            include=_listed(include),
+            exclude=_listed(exclude),
+            bots=bots,
+            direct_messages=direct_messages,
+            personal_data=personal_data,
+            languages=_listed(language),
+            period=period and options.text(period),
+            workspace_url=workspace_url and options.text(workspace_url),
+        ),
         allow_empty=allow_empty,
     )
     with opened(data_dir) as installation, shown_progress() as progress:
@@ -57,6 +92,14 @@ def ingest(  # noqa: PLR0913 - each is an option
             show_plan(installation.plan(order, progress), as_json=as_json)
         else:
             show_report(installation, installation.ingest(order, progress), as_json=as_json)
+
+
+def _said(**given: object) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _listed(values: list[str] | None) -> list[str] | None:
+    return None if values is None else [*filter(None, map(options.text, values))]
 
 
 @contextmanager

@@ -79,6 +79,31 @@ def _show_problems(installation: Installation, run: Json) -> None:
 
 
 @app.command()
+def ledger(
+    run_id: options.RunId,
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the lines as CSV.")] = False,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show where everything went that a run read: each message or file is in exactly one line.
+
+    Below it stands what was noticed in the documents: secrets that were masked, personal data, languages. Never text.
+
+    Example: threadwise runs ledger 0123456789abcdef0123456789abcdef --csv > ledger.csv
+    """
+    from api.ledger import ledger_csv  # noqa: PLC0415
+    from api.listing import ledger_text  # noqa: PLC0415
+
+    with opened(data_dir) as installation:
+        found = installation.ledger(options.text(run_id))
+    if as_json:
+        print_json(found)
+    else:
+        print_text(ledger_csv(found["lines"]).rstrip() if as_csv else ledger_text(found))
+
+
+@app.command()
 def watch(run_id: options.RunId, *, data_dir: options.DataDir = None, as_json: options.AsJson = False) -> None:
     """Follow a run until it has ended, and print what it did. Ctrl-C leaves the run alone.
 

@@ -1,5 +1,7 @@
-"""`threadwise slack`: set the bot up, and see whether it can work."""
+"""`threadwise slack`: set the bot up, see whether it can work, and read its workspace."""
 
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from core.settings import SlackSettings
 
 app = typer.Typer(
-    help="The bot in Slack: its manifest, and whether it can work.",
+    help="The bot in Slack: its manifest, whether it can work, and what its workspace says.",
     epilog="Example: threadwise slack check",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -69,6 +71,95 @@ def check(*, data_dir: options.DataDir = None, as_json: options.AsJson = False) 
         print_text(_as_text(found))
     if not found["ok"]:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def pull(
+    folder: Annotated[str, typer.Argument(help="Where to write it: a new folder, or one that was pulled before.")],
+    *,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only channels of this name or id, for example hr-*. Repeatable.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No channels of this name or id. Repeatable.")] = None,
+    direct_messages: Annotated[
+        bool, typer.Option("--direct-messages", help="Also direct and group messages that the bot is in.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Only what was begun on this day or later, for example 2026-01-31."),
+    ] = None,
+    overlap_days: Annotated[
+        int, typer.Option(min=0, max=36_500, help="How many days before its last message a channel is read again.")
+    ] = 30,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Read the workspace into a folder in the form of a Slack export, which `threadwise ingest` takes.
+
+    It reads the channels that the bot is a member of. A later pull into the same folder reads what is new, what was
+    edited or deleted in the last days, and the replies to threads begun then. One that was stopped goes on where it
+    was.
+
+    Example: threadwise slack pull acme-slack --exclude random
+    """
+    from api.slack.pull import Order, Pull  # noqa: PLC0415
+    from api.slack.pull_progress import pull_progress  # noqa: PLC0415
+    from api.slack.pull_web import PatientSlack  # noqa: PLC0415
+    from core.settings import load_settings  # noqa: PLC0415
+    from ingest.options import SourceOptions  # noqa: PLC0415
+
+    chosen = SourceOptions(
+        include=options.texts(include), exclude=options.texts(exclude), direct_messages=direct_messages
+    )
+    place = Path(options.present(folder, "the folder"))
+    order = Order(folder=place, chosen=chosen, since=_first_moment(since), overlap_days=overlap_days)
+    settings = load_settings(data_dir).slack
+    _check_token(settings)
+    with pull_progress() as progress:
+        report = Pull(PatientSlack(settings), order, progress).run()
+    if as_json:
+        print_json(report)
+    else:
+        print_text(_pulled_text(report))
+
+
+def _first_moment(day: str | None) -> str:
+    from api.slack.pull_messages import ts_of_day  # noqa: PLC0415
+
+    if day is None:
+        return ""
+    try:
+        return ts_of_day(date.fromisoformat(options.text(day)))
+    except ValueError as error:
+        raise typer.BadParameter("--since is no day such as 2026-01-31") from error
+
+
+def _pulled_text(report: dict[str, Any]) -> str:
+    from api.rendering import one_line  # noqa: PLC0415
+
+    counts, malformed = report["conversations"], report["malformed"]
+    known = f", {counts['already_read']} read before it was stopped" if counts["already_read"] else ""
+    lines = [
+        f"{one_line(report['folder'])} holds {report['messages']} messages of {one_line(report['workspace_url'])}",
+        f"  conversations  {counts['read']} read now{known}",
+        f"  requests       {report['requests']} in {report['seconds']} s",
+    ]
+    if any(malformed.values()):
+        kinds = ", ".join(f"{number} {kind}" for kind, number in malformed.items() if number)
+        lines.append(f"  malformed      {kinds}: counted and kept out")
+    lines += [f"  left out       {_left_out_text(one)}" for one in report["left_out"]]
+    lines.append(
+        f"Next: threadwise ingest {one_line(report['folder'])} --workspace-url {one_line(report['workspace_url'])}"
+    )
+    return "\n".join(lines)
+
+
+def _left_out_text(one: dict[str, Any]) -> str:
+    from api.rendering import one_line  # noqa: PLC0415
+
+    what = f"{one_line(one['name'])} ({one['id']})" if one["id"] else f"every {one['name']} conversation"
+    needed = f", the token needs {one['needed']}" if one["needed"] else ""
+    return f"{what}: {one['reason']}{needed}{'; what was read before is kept' if one['kept'] else ''}"
 
 
 def _check_token(settings: "SlackSettings") -> None:

@@ -57,6 +57,7 @@ SCOPES: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("GET", "/v1/runs/{run_id}"): ADMIN,
     ("GET", "/v1/runs/{run_id}/events"): ADMIN,
     ("POST", "/v1/runs/{run_id}/cancel"): ADMIN,
+    ("GET", "/v1/runs/{run_id}/ledger"): ADMIN,
     ("GET", "/v1/runs/{run_id}/quarantine"): ADMIN,
     ("GET", "/v1/runs/{run_id}/plan"): ADMIN,
     ("POST", "/v1/plans/{plan_hash}/apply"): ADMIN,

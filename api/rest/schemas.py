@@ -1,6 +1,6 @@
 """The shapes that requests have. A field nobody knows is refused, and no value is bent until it fits."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -24,6 +24,7 @@ Text = Annotated[str, BeforeValidator(_whole)]
 Name = Annotated[Text, Field(min_length=1, max_length=NAME)]
 Names = Annotated[list[Name], Field(max_length=MOST)]
 Path = Annotated[Text, Field(min_length=1, max_length=4096)]
+Patterns = Annotated[list[Name], Field(max_length=100)]
 
 
 class Shape(BaseModel):
@@ -71,16 +72,34 @@ class FeedbackBody(Shape):
     comment: Text = Field("", max_length=2000)
 
 
+READING = (*("include", "exclude", "bots", "direct_messages", "personal_data", "languages", "workspace_url", "period"),)
+
+
 class RunOptions(Shape):
     """How a source is read. What is left out stays as it was."""
 
     kind: Name | None = Field(None, description="slack-export or files; left out: found out")
     audience: Names | None = Field(None, min_length=1, description="who may read it instead of what the source says")
     workspace_url: Path | None = Field(None, description="https://NAME.slack.com, for links to the messages")
+    include: Patterns | None = Field(None, description="only channels or paths that match one of these; [] = all")
+    exclude: Patterns | None = Field(None, description="no channel or path that matches one of these; [] = none")
+    bots: bool | None = Field(None, description="also what bots and apps say")
+    direct_messages: bool | None = Field(None, description="also direct and group messages, for those who had them")
+    personal_data: Literal["keep", "mask", "quarantine"] | None = Field(
+        None, description="what becomes of addresses, numbers and accounts of people"
+    )
+    languages: Patterns | None = Field(None, description="only documents in these (ISO 639-1); [] = all")
+    period: Name | None = Field(None, description="FIRST..LAST: the days that an export of a part of the time covers")
     allow_empty: bool = Field(default=False, description="take everything away when nothing is left")
     plan: bool = Field(
         default=False, description="only find out what would be done; POST /v1/plans/{hash}/apply does it"
     )
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the source is to be read, as far as it was said: fields of `ingest.options.SourceOptions`."""
+        said = {name: getattr(self, name) for name in READING}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 class RunBody(RunOptions):
@@ -93,8 +112,9 @@ class RunBody(RunOptions):
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        named = (self.source, self.path, self.document, self.kind, self.audience, self.workspace_url)
-        if self.every_source and (any(value is not None for value in named) or self.allow_empty or self.plan):
+        named = (self.source, self.path, self.document, self.kind, self.audience)
+        said = any(value is not None for value in named) or self.reading or self.allow_empty or self.plan
+        if self.every_source and said:
             raise ValueError("all sources are read as they were read last: say nothing else")
         if not self.every_source and self.source is None and self.path is None:
             raise ValueError("name a source, a path, or all of them")

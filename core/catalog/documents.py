@@ -250,6 +250,7 @@ def _document_rows(session: Session, target: Target, batch: Sequence[NewVersion]
             "audience_id": audiences[new.document.audience],
             "content_sha": new.document.content_sha,
             "blob_sha": new.blob_sha,
+            "language": new.document.language,
             "recorded_at": now,
         }
         for new in batch

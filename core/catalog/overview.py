@@ -178,6 +178,22 @@ def standing(session: Session, run_id: str) -> Standing | None:
     return Standing(run=run, progress=counts, buckets=buckets, seconds=max(seconds, 0) / MICROS, problems=problems)
 
 
+def ledger(session: Session, run_id: str) -> list[dict[str, Any]]:
+    """Where everything went that a run read: items by channel, bucket and reason."""
+    c = t.ledger.c
+    places = (c.channel, c.bucket, c.reason)
+    rows = select(*places, func.sum(c.item_count)).where(c.run_id == run_id).group_by(*places).order_by(*places)
+    names = ("channel", "bucket", "reason", "items")
+    return [dict(zip(names, (*row[:3], int(row[3])), strict=True)) for row in session.execute(rows)]
+
+
+def quality(session: Session, run_id: str) -> list[dict[str, Any]]:
+    """What was noticed in the documents that a run read: how often, by kind and detail."""
+    c = t.quality.c
+    rows = select(c.kind, c.detail, c.count).where(c.run_id == run_id).order_by(c.kind, c.detail)
+    return [dict(zip(("kind", "detail", "count"), row, strict=True)) for row in session.execute(rows)]
+
+
 def _runs() -> Select[Any]:
     r = t.run.c
     columns = (r.id, t.source.c.name, r.state, r.requested_by, r.attempt, r.cancel_requested)

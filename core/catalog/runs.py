@@ -114,6 +114,16 @@ def add_ledger(session: Session, run_id: str, counts: Mapping[tuple[str, str, st
         session.execute(insert(t.ledger), rows)
 
 
+def add_quality(session: Session, run_id: str, counts: Mapping[tuple[str, str], int]) -> None:
+    """What was noticed in the documents of a run: (kind, detail) → how often."""
+    rows = [
+        {"run_id": run_id, "kind": kind, "detail": detail, "count": count}
+        for (kind, detail), count in sorted(counts.items())
+    ]
+    if rows:
+        session.execute(insert(t.quality), rows)
+
+
 def claim(session: Session, run_id: str, *, token: str, limit: int, waiting: Collection[int] = ()) -> list[WorkItem]:
     """Take up to `limit` items that nobody has tried, or when there are none left one that was tried, and that alone.
 

@@ -1,9 +1,11 @@
 """Sources: where documents come from."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from core import tables as t
 from core.catalog.upsert import insert_missing
@@ -27,7 +29,7 @@ class SourceKindError(ThreadwiseError):
 def source_id(session: Session, *, name: str, kind: str, now: Instant) -> int:
     """The id of the named source, made if it is new."""
     row = {"name": name, "kind": kind, "workspace": "", "fingerprint": "", "created_at": now}
-    row |= {"location": "", "audience": ""}
+    row |= {"location": "", "audience": "", "options": ""}
     insert_missing(session, t.source, [row])
     number, stored = session.execute(select(t.source.c.id, t.source.c.kind).where(t.source.c.name == name)).one()
     require_kind(name, stored, kind)
@@ -42,7 +44,7 @@ def require_kind(name: str, stored: str, kind: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSource:
     """A source as the catalogue has it. `fingerprint` is of what was last ingested whole, or empty."""
 
@@ -51,38 +53,59 @@ class KnownSource:
     fingerprint: str
     location: str
     audience: tuple[str, ...] | None  # principals that replace what the source says
+    options: dict[str, Any]  # how it is read, where that is not as usual
 
 
 def known_source(session: Session, name: str) -> KnownSource | None:
     """The source of that name, or None."""
     c = t.source.c
-    columns = (c.id, c.kind, c.fingerprint, c.location, c.audience)
+    columns = (c.id, c.kind, c.fingerprint, c.location, c.audience, c.options)
     row = session.execute(select(*columns).where(c.name == name)).first()
     if row is None:
         return None
-    number, kind, fingerprint, location, audience = row
-    return KnownSource(number, kind, fingerprint, location, tuple(json.loads(audience)) if audience else None)
+    number, kind, fingerprint, location, audience, options = row
+    return KnownSource(
+        id=number,
+        kind=kind,
+        fingerprint=fingerprint,
+        location=location,
+        audience=tuple(json.loads(audience)) if audience else None,
+        options=json.loads(options) if options else {},
+    )
 
 
-def claim_workspace(session: Session, number: int, workspace: str) -> None:
-    """Remember which workspace a source's principals belong to.
+def claim_workspaces(session: Session, number: int, workspace: str, principals: Sequence[str]) -> None:
+    """Remember which workspace a source is of, and all whose people and conversations its principals are.
 
-    Raises `WorkspaceTakenError` when another source has it: revoked rights would live on in the older one.
+    Raises `WorkspaceTakenError` when another source has one: revoked rights would live on in the older one.
     """
-    c = t.source.c
-    other = select(c.name).where(c.workspace == workspace, c.id != number)
-    name = session.execute(other).scalar() if workspace else None
-    if name is not None:
+    w, s = t.workspace.c, t.source.c
+    taken = select(w.principal, s.name).join(t.source, s.id == w.source_id)
+    row = session.execute(taken.where(w.principal.in_(principals), w.source_id != number).order_by(w.principal)).first()
+    if row is not None:
         raise WorkspaceTakenError(
-            f"The workspace {workspace} is already the source {name!r}.", hint=f"Ingest it with --source {name}."
+            f"The workspace {row[0]} is already the source {row[1]!r}.", hint=f"Ingest it with --source {row[1]}."
         )
-    session.execute(update(t.source).where(c.id == number).values(workspace=workspace))
+    session.execute(delete(t.workspace).where(w.source_id == number, w.principal.not_in(principals)))
+    insert_missing(session, t.workspace, [{"principal": name, "source_id": number} for name in principals])
+    session.execute(update(t.source).where(s.id == number).values(workspace=workspace))
 
 
-def remember_options(session: Session, number: int, *, location: str, audience: tuple[str, ...] | None) -> None:
-    """Keep where a source was read from and whose audience replaces its own, for the next run."""
-    stored = "" if audience is None else json.dumps(audience)
-    session.execute(update(t.source).where(t.source.c.id == number).values(location=location, audience=stored))
+def remember_options(
+    session: Session,
+    number: int,
+    *,
+    location: str,
+    audience: tuple[str, ...] | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Keep for the next run where a source was read from, whose audience replaces its own, and how it is read."""
+    stored = {
+        "location": location,
+        "audience": "" if audience is None else json.dumps(audience),
+        "options": json.dumps(options, sort_keys=True) if options else "",
+    }
+    session.execute(update(t.source).where(t.source.c.id == number).values(stored))
 
 
 def locations(session: Session) -> list[str]:

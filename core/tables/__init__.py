@@ -20,10 +20,11 @@ from core.tables.catalogue import (
     space,
     tombstone,
     version,
+    workspace,
 )
 from core.tables.doors import answer, api_key, audit, feedback, inbox
 from core.tables.ground import metadata
-from core.tables.runs import dead_letter, idempotency, ledger, outbox, run, work
+from core.tables.runs import dead_letter, idempotency, ledger, outbox, quality, run, work
 
 __all__ = [
     "answer",
@@ -48,10 +49,12 @@ __all__ = [
     "membership",
     "metadata",
     "outbox",
+    "quality",
     "run",
     "source",
     "space",
     "tombstone",
     "version",
     "work",
+    "workspace",
 ]

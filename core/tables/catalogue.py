@@ -26,11 +26,20 @@ source = Table(
     Column("workspace", String(64), nullable=False),
     Column("location", Text, nullable=False),  # the path that was ingested last
     Column("audience", Text, nullable=False),  # JSON list of principals that replace what the source says, or empty
+    Column("options", Text, nullable=False, server_default=""),  # JSON: how it is read where that is not as usual
     Column("fingerprint", String(64), nullable=False),  # of the content that was last ingested whole, or empty
     Column("every_minutes", Integer, nullable=False, server_default="0"),  # how often it is read again, 0 = when asked
     Column("paused", String(20), nullable=False, server_default=""),  # why none of its runs is taken, empty = they are
     Column("served", BigInteger, nullable=False, server_default="0"),  # grows; whoever has the smallest is next
     Column("created_at", Micros, nullable=False),
+)
+
+# Whose principals a source speaks for: one workspace, or all of an organisation that has several.
+workspace = Table(
+    "workspace",
+    metadata,
+    Column("principal", String(64), primary_key=True),
+    Column("source_id", ForeignKey("source.id"), nullable=False, index=True),
 )
 
 audience = Table(
@@ -116,6 +125,7 @@ document = Table(
     Column("version_id", BigInteger, nullable=True),  # the live version; empty once the document is removed
     Column("content_sha", String(64), nullable=False),
     Column("blob_sha", String(64), nullable=False),
+    Column("language", String(8), nullable=False, server_default=""),  # ISO 639-1, empty = not known
     Column("recorded_at", Micros, nullable=False),
     UniqueConstraint("source_id", "external_id"),
 )

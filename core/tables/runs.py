@@ -106,6 +106,16 @@ ledger = Table(
     Column("item_count", Integer, nullable=False),
 )
 
+# What was noticed in the documents that a run read: masked secrets, personal data, languages. Counts, never text.
+quality = Table(
+    "quality",
+    metadata,
+    Column("run_id", ForeignKey("run.id"), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("detail", String(60), primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
 outbox = Table(
     "outbox",
     metadata,

@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.settings import IngestSettings
+from core.words import OPEN_TO, Instant
 from ingest.errors import EmptyAudienceError, SourceNotFoundError, SourceUnreadableError, UnknownKindError
 from ingest.items import Entry, Found, Item, Refused, Skipped, Source
-from ingest.sources.archive import ZIP_TROUBLES, Folder, opened
+from ingest.options import AS_USUAL, SourceOptions
+from ingest.sources.archive import Folder, opened
 from ingest.sources.beir import CORPUS, QUERIES, BeirCorpus
-from ingest.sources.files import SUFFIXES, TextFiles
+from ingest.sources.files import SUFFIXES, Files
 from ingest.sources.slack_directory import export_roots
 from ingest.sources.slack_export import SlackExport
+from ingest.sources.zipped import ZIP_TROUBLES
 
 __all__ = ["KINDS", "Entry", "Found", "Item", "Refused", "Skipped", "Source", "detect_kind", "open_source"]
 
@@ -25,14 +28,14 @@ def open_source(
     name: str,
     settings: IngestSettings,
     audience: Iterable[str] | None = None,
-    workspace_url: str | None = None,
-    direct_messages: bool = False,
+    options: SourceOptions = AS_USUAL,
+    now: Instant = OPEN_TO,
 ) -> Source:
     """The source at `path`, its kind detected unless given.
 
-    `audience` replaces the audience of every document; `direct_messages` also reads direct and group messages.
-    Raises SourceNotFoundError, SourceUnreadableError, UnknownKindError,
-    EmptyAudienceError or InvalidSettingError.
+    `audience` replaces the audience of every document. A file that was changed later than `now`, as it says, is not
+    believed.
+    Raises SourceNotFoundError, SourceUnreadableError, UnknownKindError or EmptyAudienceError.
     """
     place = Path(path)
     if not place.exists():
@@ -44,16 +47,9 @@ def open_source(
         raise EmptyAudienceError("The audience names nobody.", hint="Name a principal, or leave the option out.")
     found = kind or detect_kind(place)
     if found == "slack-export":
-        return SlackExport(
-            place,
-            name=name,
-            settings=settings,
-            audience=readers,
-            workspace_url=workspace_url,
-            direct_messages=direct_messages,
-        )
+        return SlackExport(place, name=name, settings=settings, audience=readers, options=options)
     if found == "files":
-        return TextFiles(place, settings=settings, audience=readers)
+        return Files(place, settings=settings, audience=readers, options=options, now=now)
     if found == "beir":
         return BeirCorpus(place, settings=settings, audience=readers)
     raise UnknownKindError(f"There is no kind of source called {found!r}.", hint=f"Use one of: {', '.join(KINDS)}.")
@@ -84,19 +80,21 @@ def _holds_export(place: Path, names: Iterable[str]) -> bool:
 
 
 def _kind_of_file(place: Path) -> str:
+    suffix = place.suffix.lower()
+    if suffix in SUFFIXES:
+        return "files"  # Word, slides and sheets are zips too
     if zipfile.is_zipfile(place):
         with opened(place, max_bytes=0) as archive:
             names = archive.names()
         if _holds_export(place, names):
             return "slack-export"
-        raise UnknownKindError(f"{place} is a zip without a Slack export.", hint="Unpack it and give the folder.")
-    if place.suffix.lower() == ".zip":
+        if suffix == ".zip":
+            return "files"
+    if suffix == ".zip":
         raise SourceUnreadableError(f"{place} is not a whole zip file.", hint="Download or copy it again.")
-    if place.suffix.lower() == ".jsonl":
+    if suffix == ".jsonl":
         return "beir"
-    if place.suffix.lower() in SUFFIXES:
-        return "files"
     raise UnknownKindError(
         f"{place} is no kind of source that is known.",
-        hint=f"Give a Slack export (zip or folder), a folder, or a file ending in {', '.join(SUFFIXES)}.",
+        hint=f"Give a Slack export, a folder or zip of documents, or a file ending in {', '.join(SUFFIXES)}.",
     )

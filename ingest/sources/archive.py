@@ -1,35 +1,29 @@
 """Reading named entries of a zip file or a folder. A zip is never unpacked, a link never leads out of the folder."""
 
 import hashlib
-import lzma
 import os
-import struct
-import unicodedata
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
-from ingest.errors import EntryUnreadableError, FileTooLargeError, OutsideSourceError, SourceUnreadableError
-
-UTF8_NAME = 0x800  # the flag bit of a zip entry whose name is UTF-8
-
-
-# What zipfile raises for damaged, encrypted or unusual archives. UnicodeDecodeError and struct.error come from names
-# and extra fields, RuntimeError from encryption, NotImplementedError from versions and methods.
-ZIP_TROUBLES = (
-    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError, EOFError, OSError),
-    *(zlib.error, lzma.LZMAError, struct.error),
+from ingest.errors import (
+    EntryUnreadableError,
+    FileTooLargeError,
+    OutsideSourceError,
+    RefusedError,
+    SourceUnreadableError,
 )
+from ingest.sources.zipped import ZIP_TROUBLES, hidden, opened_zip
+
+__all__ = ["ZIP_TROUBLES", "Archive", "Folder", "Rooted", "hidden", "opened", "sha_of_entries", "sha_of_file"]
 
 
 class Archive(Protocol):
     """Named bytes: a zip file or a folder. Names are relative POSIX paths, sorted, hidden ones left out."""
 
     def names(self) -> tuple[str, ...]:
-        """Every entry."""
+        """Every entry, also those that must not be read: nothing is lost because nobody asked for it."""
 
     def read(self, name: str) -> bytes:
         """The bytes of one entry; raises a RefusedError where they cannot or must not be had."""
@@ -40,58 +34,22 @@ class Archive(Protocol):
     def unreadable(self) -> tuple[tuple[str, str], ...]:
         """Folders whose names cannot be had, each with the reason; sorted."""
 
+    def refused(self) -> tuple[tuple[str, RefusedError], ...]:
+        """The names that reading is known to refuse without looking at any bytes, each with the error; sorted.
+
+        They are among `names`, and `read` raises the same error. So whoever reads every name sees them all, and this
+        is for whoever passes over some: report those of them that nobody is going to read.
+        """
+
 
 @contextmanager
 def opened(place: Path, max_bytes: int) -> Iterator[Archive]:
-    """The archive at a path, closed on exit; raises SourceUnreadableError."""
+    """The archive at a path, closed on exit; raises SourceUnreadableError, or a subclass for a hostile zip."""
     if place.is_dir():
         yield Folder(place, max_bytes)
         return
-    try:
-        archive = zipfile.ZipFile(place)
-    except ZIP_TROUBLES as error:
-        raise SourceUnreadableError(f"{place} cannot be opened: {error}.", hint="Copy it again.") from error
-    with archive:
-        yield Zipped(archive, max_bytes)
-
-
-class Zipped:
-    """The entries of an open zip file."""
-
-    def __init__(self, archive: zipfile.ZipFile, max_bytes: int) -> None:
-        self._archive = archive
-        self._max_bytes = max_bytes
-        self._entries: dict[str, zipfile.ZipInfo] = {}
-        self._repeated: set[str] = set()
-        for info in archive.infolist():
-            name = _name_of(info)
-            if info.is_dir() or hidden(name):
-                continue
-            if name in self._entries:
-                self._repeated.add(name)
-            self._entries.setdefault(name, info)
-
-    def names(self) -> tuple[str, ...]:
-        """Every entry but folders, hidden files and what macOS adds."""
-        return tuple(sorted(self._entries))
-
-    def repeated(self) -> tuple[str, ...]:
-        """The names that the zip holds twice or more."""
-        return tuple(sorted(self._repeated))
-
-    def unreadable(self) -> tuple[tuple[str, str], ...]:
-        """A zip's names are in one place: none."""
-        return ()
-
-    def read(self, name: str) -> bytes:
-        """The bytes of one entry, checked against its checksum."""
-        info = self._entries[name]
-        if info.file_size > self._max_bytes:
-            raise FileTooLargeError(f"{info.file_size} bytes are more than the {self._max_bytes} allowed.")
-        try:
-            return self._archive.read(info)
-        except ZIP_TROUBLES as error:
-            raise EntryUnreadableError(f"The entry cannot be unpacked: {error}.") from error
+    with opened_zip(place, max_bytes) as archive:
+        yield archive
 
 
 class Folder:
@@ -119,6 +77,10 @@ class Folder:
             for _ in self._walk(failures):
                 pass
         return tuple(sorted({self._failed(failure) for failure in failures}))
+
+    def refused(self) -> tuple[tuple[str, RefusedError], ...]:
+        """Files are judged when they are read: none."""
+        return ()
 
     def _failed(self, failure: OSError) -> tuple[str, str]:
         return (
@@ -188,17 +150,17 @@ class Rooted:
         found = dict(self._archive.unreadable())
         return tuple((name, found[self._prefix + name]) for name in self._below(found))
 
+    def refused(self) -> tuple[tuple[str, RefusedError], ...]:
+        """The names below the folder that reading refuses."""
+        found = dict(self._archive.refused())
+        return tuple((name, found[self._prefix + name]) for name in self._below(found))
+
     def read(self, name: str) -> bytes:
         """The bytes of one entry."""
         return self._archive.read(self._prefix + name)
 
     def _below(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
-
-
-def hidden(name: str) -> bool:
-    """True for what no person put there: dot files, `..`, and the resource forks in `__MACOSX`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def sha_of_file(place: Path) -> str:
@@ -213,19 +175,8 @@ def sha_of_entries(archive: Archive, names: Iterable[str]) -> str:
     for name in names:
         try:
             raw = archive.read(name)
-        except (EntryUnreadableError, FileTooLargeError, OutsideSourceError) as error:
+        except RefusedError as error:
             raw = f"{error.code} {error.message}".encode()
         sha.update(f"{len(name)}:{name}:{len(raw)}:".encode(errors="surrogateescape"))
         sha.update(raw)
     return sha.hexdigest()
-
-
-def _name_of(info: zipfile.ZipInfo) -> str:
-    """The entry's name in NFC: many zip tools write UTF-8 without saying so, and macOS writes NFD."""
-    name = info.filename
-    if not info.flag_bits & UTF8_NAME:
-        try:
-            name = name.encode("cp437").decode()
-        except UnicodeError:
-            name = info.filename
-    return unicodedata.normalize("NFC", name)

@@ -24,6 +24,8 @@ class BeirCorpus:
 
     kind: ClassVar[str] = "beir"
     workspace: ClassVar[None] = None
+    workspaces: ClassVar[tuple[str, ...]] = ()
+    covered: ClassVar[None] = None
 
     def __init__(self, place: Path, *, settings: IngestSettings, audience: tuple[str, ...] | None = None) -> None:
         self._path = place / CORPUS if place.is_dir() else place

@@ -5,8 +5,7 @@ Read conversation by conversation; only the messages of one are in memory at a t
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,21 +13,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from core.errors import InvalidSettingError
 from core.settings import IngestSettings
-from core.words import Bucket, Instant, digest_of
+from core.words import MICROS, Bucket, Instant, digest_of
 from ingest.conversations import Conversation, Message, Permalink, documents_of
-from ingest.errors import BrokenJsonError, EntryUnreadableError, RefusedError, SourceUnreadableError
+from ingest.errors import EntryUnreadableError, RefusedError, SourceUnreadableError
 from ingest.items import Entry, Item, Refused, Skipped
 from ingest.markup import clean
+from ingest.options import AS_USUAL, SourceOptions
 from ingest.sources.archive import Archive, Rooted, opened, sha_of_entries, sha_of_file
-from ingest.sources.slack_directory import LISTINGS, Directory, Record, directory_of, export_roots
-from ingest.sources.slack_messages import Dropped, exact_time, read_message
-
-DAY_FILE = re.compile(r"(?P<folder>[^/]+)/[^/]+\.json", re.IGNORECASE)
-WORKSPACE_URL = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/?", re.ASCII | re.IGNORECASE)
-# Only Slack's own key counts: inside a message's text the quotation marks would be escaped.
-PERMALINK = re.compile(rb'"permalink"\s*:\s*"https:\\?/\\?/([a-z0-9.-]{1,80}\.slack\.com)[\\/"]')
+from ingest.sources.slack_canvases import CANVASES, COUNTED, PAGES, PREFIX, Canvases, counted, pages_of
+from ingest.sources.slack_directory import Directory, directory_of, export_roots, team_folders
+from ingest.sources.slack_layout import (
+    day_files,
+    host_of_files,
+    listing_name,
+    listings,
+    records_of,
+    root_of,
+    unknown,
+)
+from ingest.sources.slack_messages import Dropped, read_message, stranger_in
+from ingest.sources.slack_period import period_in
+from ingest.sources.slack_records import exact_time, listed, short
 
 
 class SlackExport:
@@ -43,30 +49,38 @@ class SlackExport:
         name: str,
         settings: IngestSettings,
         audience: tuple[str, ...] | None = None,
-        workspace_url: str | None = None,
-        direct_messages: bool = False,
+        options: SourceOptions = AS_USUAL,
     ) -> None:
         self._place = place
         self._name = name
         self._settings = settings
         self._audience = audience
-        if workspace_url and not WORKSPACE_URL.fullmatch(workspace_url):
-            raise InvalidSettingError(
-                f"{workspace_url!r} is not the address of a workspace.",
-                hint="It reads https://acme.slack.com, without a path.",
-            )
-        self._workspace_url = workspace_url
-        self._direct_messages = direct_messages
+        self._options = options
 
     @property
     def workspace(self) -> str:
-        """The workspace's principal: its team id, else one made from the source's name."""
+        """The workspace's principal: its team id, else one made from the source's name. An organisation's is its id."""
         return self._directory.workspace
 
+    @property
+    def workspaces(self) -> tuple[str, ...]:
+        """All workspaces that it speaks for, sorted: one, or an organisation with its workspaces."""
+        return self._directory.workspaces
+
+    @cached_property
+    def covered(self) -> tuple[Instant, Instant] | None:
+        """The time that it says anything about, as it was told or as Slack has named the file; None for all."""
+        if self._options.covered:
+            return self._options.covered
+        if found := period_in((self._place.name,)):
+            return found
+        with opened(self._place, self._settings.max_file_bytes) as archive:
+            return period_in(export_roots(archive.names()))
+
     def fingerprint(self) -> str:
-        """SHA-256 over the zip, or over every JSON file of the folder, and over the options."""
+        """SHA-256 over the zip, or over what is read of the folder, and over the options."""
         try:
-            return digest_of(self.kind, self._content_sha(), self._name, *self._options())
+            return digest_of(self.kind, self._content_sha(), self._name, *self._shaping())
         except OSError as error:
             raise SourceUnreadableError(f"{self._place} cannot be read: {error.strerror}.") from error
 
@@ -76,25 +90,25 @@ class SlackExport:
 
     def audience_of(self, external_id: str) -> tuple[str, ...] | None:
         """The audience of the document's conversation; None if that is unlisted, ambiguous or not allowed."""
-        channel_id = external_id.partition(":")[0]
-        conversation = self._directory.folders.get(channel_id)
-        if conversation is None or conversation.id != channel_id or self._reason_to_leave_out(channel_id):
-            return None
-        return self._for_audience(conversation).audience
+        if external_id.startswith(PREFIX):
+            return self._canvas_readers.get(external_id.removeprefix(PREFIX))
+        return self._readers(external_id.partition(":")[0])
 
     def read(self) -> Iterator[Item]:
         """Threads, sittings and everything left out, conversation by conversation in the order of their folders."""
         directory = self._directory
         with self._opened() as archive:
-            yield from self._troubles(archive)
-            days = _day_files(archive.names())
-            permalink = self._permalink(archive, [name for names in days.values() for name in names])
-            for folder, names in days.items():
+            days = day_files(archive.names())
+            yield from self._troubles(archive, days)
+            address = self._address(archive, [name for names in days.values() for name in names])
+            yield from self._beside_conversations(archive, address)
+            for folder, names in self._by_conversation(days).items():
                 conversation = directory.folders.get(folder)
                 reason = self._reason_to_leave_out(folder)
                 if conversation is None or reason:
                     yield from _left_out(archive, folder, names, reason=reason)
                 else:
+                    permalink = _permalink(address, directory.workspace)
                     yield from self._conversation(archive, self._for_audience(conversation), names, permalink)
 
     def _conversation(
@@ -102,44 +116,89 @@ class SlackExport:
     ) -> Iterator[Item]:
         messages: list[Message] = []
         dropped: list[tuple[str, Dropped]] = []
-        for name in names:
+        strangers: dict[str, str] = {}
+        directory = self._directory.seen_from(conversation, strangers)
+        for day_file in names:
             try:
-                day = _parsed_list(archive.read(name))
+                day = listed(archive.read(day_file))
             except RefusedError as error:
-                yield replace(_refused(name, error, doubts=f"{conversation.id}:"), between=_around_day(name))
+                refused = _refused(day_file, error, doubts=f"{conversation.id}:")
+                yield replace(refused, between=_around_day(day_file))
                 continue
             for index, raw in enumerate(day):
-                result = read_message(raw, self._directory)
+                strangers |= stranger_in(raw, directory.users)
+                result = read_message(raw, directory, bots=self._options.bots)
                 if isinstance(result, Message):
                     messages.append(result)
                 else:
-                    dropped.append((result.ts or f"{name}#{index}", result))
+                    dropped.append((result.ts or f"{day_file}#{index}", result))
         deleted = {result.deletes for _, result in dropped if result.deletes}
         yield from _skipped(conversation.folder, _dropped_lines(dropped, messages, deleted))
         kept = [message for message in messages if message.ts not in deleted]
         yield from documents_of(conversation, kept, gap_minutes=self._settings.sitting_gap_minutes, permalink=permalink)
 
-    def _troubles(self, archive: Archive) -> Iterator[Item]:
+    def _by_conversation(self, days: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Day files by folder; a conversation that has more than one folder has all of them in its first."""
+        first: dict[str, str] = {}
+        merged: dict[str, list[str]] = {}
+        for folder, names in days.items():
+            conversation = self._directory.folders.get(folder)
+            home = first.setdefault(conversation.id, folder) if conversation else folder
+            merged.setdefault(home, []).extend(names)
+        return merged
+
+    def _beside_conversations(self, archive: Archive, address: str) -> Iterator[Item]:
+        names = archive.names()
+        yield from counted(archive, [name for name in names if listing_name(name) in COUNTED])
+        canvases = Canvases(
+            readers=self._readers,
+            address=_canvas_address(address, self.workspace),
+            users=self._directory.users,
+        )
+        pages = pages_of(names)
+        for listing in (name for name in names if listing_name(name) == CANVASES):
+            yield from canvases.read(archive, listing, pages)
+
+    def _readers(self, channel_id: str) -> tuple[str, ...] | None:
+        conversation = self._directory.folders.get(channel_id)
+        if conversation is None or conversation.id != channel_id or self._reason_to_leave_out(channel_id):
+            return None
+        return self._for_audience(conversation).audience
+
+    @cached_property
+    def _canvas_readers(self) -> dict[str, tuple[str, ...]]:
+        canvases = Canvases(readers=self._readers, address="", users={})
+        with self._opened() as archive:
+            found = [
+                record
+                for listing in archive.names()
+                if listing_name(listing) == CANVASES
+                for record in records_of(archive, listing)
+            ]
+        return {short(canvas, "id"): readers for canvas in reversed(found) if (readers := canvases.audience(canvas))}
+
+    def _troubles(self, archive: Archive, days: Mapping[str, list[str]]) -> Iterator[Item]:
         """What is wrong with the archive itself, by the conversation that it leaves in doubt."""
         for folder, reason in archive.unreadable():
             yield _refused(f"{folder}/", EntryUnreadableError(reason), doubts=self._doubts(folder))
-        for name in archive.repeated():
+        for entry in archive.repeated():
             reason = "More than one entry has this name; the first was read."
-            yield Refused(clean(name), "duplicate_entry", reason, doubts=self._doubts(name))
-        odd: dict[str, list[str]] = {}
-        for name in archive.names():
-            folder = name.partition("/")[0]
-            if folder != name and not DAY_FILE.fullmatch(name) and self._directory.folders.get(folder):
-                odd.setdefault(folder, []).append(name)
-        for folder, names in odd.items():
-            reason = f"{len(names)} files in it hold no messages, the first of them is {clean(names[0])}."
-            yield Refused(clean(f"{folder}/"), "unexpected_entry", reason, doubts=None)
+            yield Refused(clean(entry), "duplicate_entry", reason, doubts=self._doubts(entry))
+        refused = dict(archive.refused())
+        for place, names in unknown(archive.names(), days).items():
+            yield from (_refused(entry, refused[entry], doubts=None) for entry in names if entry in refused)
+            if odd := [entry for entry in names if entry not in refused]:
+                reason = f"{len(odd)} files in it are none that Slack writes, the first of them is {clean(odd[0])}."
+                yield Refused(clean(place or odd[0]), "unexpected_entry", reason, doubts=None)
 
-    def _doubts(self, name: str) -> str | None:
+    def _doubts(self, entry: str) -> str | None:
         """The ids that a place of the archive may hold: its conversation's, or none if that has no documents."""
-        folder = name.partition("/")[0]
-        conversation = self._directory.folders.get(folder)
-        return None if conversation is None or self._reason_to_leave_out(folder) else f"{conversation.id}:"
+        root = root_of(entry)
+        for folder in (entry.partition("/")[0], root + entry.removeprefix(root).partition("/")[0]):
+            conversation = self._directory.folders.get(folder)
+            if conversation is not None and not self._reason_to_leave_out(folder):
+                return f"{conversation.id}:"
+        return PREFIX if listing_name(entry) == CANVASES or entry.lower().endswith(PAGES) else None
 
     def _for_audience(self, conversation: Conversation) -> Conversation:
         return conversation if self._audience is None else replace(conversation, audience=self._audience)
@@ -148,27 +207,25 @@ class SlackExport:
         conversation = self._directory.folders.get(folder)
         if conversation is None:
             return "ambiguous_conversation" if folder in self._directory.folders else "unlisted_conversation"
-        return "direct_messages_off" if conversation.direct and not self._direct_messages else ""
+        if conversation.direct and not self._options.direct_messages:
+            return "direct_messages_off"
+        named = (conversation.name or conversation.id, conversation.folder, conversation.id)
+        return "" if self._options.takes(*named) else "excluded_channel"
 
-    def _permalink(self, archive: Archive, names: Iterable[str]) -> Permalink:
-        workspace = self._directory.workspace
-        base = self._workspace_url or _host_of_files(archive, names)
-        if not base:
-            return lambda channel, ts: f"https://app.slack.com/client/{workspace}/{channel}/p{ts.replace('.', '')}"
-        address = base.rstrip("/")
-        return lambda channel, ts: f"{address}/archives/{channel}/p{ts.replace('.', '')}"
+    def _address(self, archive: Archive, names: Iterable[str]) -> str:
+        """The address of the workspace without a `/` at its end, empty where nothing tells it."""
+        return (self._options.workspace_url or host_of_files(archive, names)).rstrip("/")
 
     @cached_property
     def _directory(self) -> Directory:
         with self._opened() as archive:
-            present = set(archive.names())
-            if "channels.json" not in present:
+            present = archive.names()
+            teams = team_folders(present)
+            if "channels.json" not in present and not teams:
                 # Every conversation would look as if it were gone.
                 raise SourceUnreadableError(f"There is no channels.json in {self._place}.", hint="Export again.")
-            if twice := sorted({*LISTINGS} & {*archive.repeated()}):
-                raise SourceUnreadableError(f"The export holds {twice[0]} twice.", hint="Export again.")
-            listings = {name: _listing(archive, name) for name in LISTINGS if name in present}
-        return directory_of(listings, name=self._name)
+            roots = {prefix: listings(archive, prefix, present) for prefix in ("", *teams)}
+        return directory_of(roots.pop(""), name=self._name, teams=roots)
 
     @contextmanager
     def _opened(self) -> Iterator[Archive]:
@@ -182,48 +239,32 @@ class SlackExport:
         if self._place.is_file():
             return sha_of_file(self._place)
         with self._opened() as archive:
-            content = sha_of_entries(archive, [name for name in archive.names() if name.lower().endswith(".json")])
-            return digest_of(content, json.dumps(archive.unreadable()))
+            read = [name for name in archive.names() if name.lower().endswith((".json", *PAGES))]
+            return digest_of(sha_of_entries(archive, read), json.dumps(archive.unreadable()))
 
-    def _options(self) -> tuple[str, ...]:
-        settings = self._settings
+    def _shaping(self) -> tuple[str, ...]:
+        settings, options = self._settings, self._options
         return (
-            json.dumps([self._audience, self._workspace_url, self._direct_messages]),
+            json.dumps([self._audience, options.workspace_url, options.direct_messages, options.bots, self.covered]),
+            json.dumps([options.include, options.exclude]),
             json.dumps([settings.sitting_gap_minutes, settings.max_file_bytes]),
         )
 
 
-def _listing(archive: Archive, name: str) -> list[Record]:
-    """A listing that cannot be read ends everything: without it every conversation would look deleted."""
-    try:
-        return [record for record in _parsed_list(archive.read(name)) if isinstance(record, dict)]
-    except RefusedError as error:
-        raise SourceUnreadableError(f"{name} cannot be read: {error.message}", hint="Export again.") from error
+def _permalink(address: str, workspace: str) -> Permalink:
+    if not address:
+        return lambda channel, ts: f"https://app.slack.com/client/{workspace}/{channel}/p{ts.replace('.', '')}"
+    return lambda channel, ts: f"{address}/archives/{channel}/p{ts.replace('.', '')}"
 
 
-def _parsed_list(raw: bytes) -> list[object]:
-    try:
-        # Numbers with a point stay text: a timestamp that some tool wrote as a number keeps its digits.
-        parsed = json.loads(raw, parse_float=str)
-    except (ValueError, RecursionError) as error:
-        raise BrokenJsonError(f"It is not JSON: {type(error).__name__}.") from error
-    if not isinstance(parsed, list):
-        raise BrokenJsonError("It is not a list.")
-    return parsed
-
-
-def _day_files(names: Iterable[str]) -> dict[str, list[str]]:
-    days: dict[str, list[str]] = {}
-    for name in names:
-        if match := DAY_FILE.fullmatch(name):
-            days.setdefault(match["folder"], []).append(name)
-    return days
+def _canvas_address(address: str, workspace: str) -> str:
+    return f"{address or 'https://app.slack.com'}/docs/{workspace}"
 
 
 def _left_out(archive: Archive, folder: str, names: Iterable[str], *, reason: str) -> Iterator[Item]:
     for name in names:
         try:
-            day = _parsed_list(archive.read(name))
+            day = listed(archive.read(name))
         except RefusedError as error:
             # What is left out has no documents that could be in doubt.
             yield _refused(name, error, doubts=None)
@@ -250,7 +291,7 @@ def _around_day(name: str) -> tuple[Instant, Instant] | None:
     if day is None:
         return None
     first, last = day - timedelta(days=1), day + timedelta(days=2)
-    return Instant(int(first.timestamp()) * 1_000_000), Instant(int(last.timestamp()) * 1_000_000)
+    return Instant(int(first.timestamp()) * MICROS), Instant(int(last.timestamp()) * MICROS)
 
 
 def _refused(name: str, error: RefusedError, *, doubts: str | None) -> Refused:
@@ -260,16 +301,3 @@ def _refused(name: str, error: RefusedError, *, doubts: str | None) -> Refused:
 def _skipped(folder: str, lines: Sequence[tuple[str, Bucket, str]]) -> Iterator[Item]:
     if lines:
         yield Skipped(tuple(Entry(clean(folder), clean(item), bucket, reason) for item, bucket, reason in lines))
-
-
-def _host_of_files(archive: Archive, names: Iterable[str]) -> str:
-    """The address of the workspace, as most of Slack's links to files have it; empty where no file was shared."""
-    hosts: Counter[str] = Counter()
-    for name in names:
-        try:
-            hosts.update(host.decode() for host in PERMALINK.findall(archive.read(name)))
-        except RefusedError:
-            continue  # the reader of messages reports it
-    hosts.pop("files.slack.com", None)
-    host = min(hosts, key=lambda host: (-hosts[host], host), default="")
-    return f"https://{host}" if host else ""

@@ -11,7 +11,7 @@ from slack_sdk.webhook import WebhookClient
 
 from tests.support.slack_client import QUIET, client_of, error_of
 from tests.support.slack_server import SlackServer
-from tests.support.slack_workspace import Json
+from tests.support.slack_workspace import Json, Message
 
 REPLY = {"event_type": "reply_sent", "event_payload": {"key": "k1"}}
 
@@ -274,6 +274,45 @@ def test_a_users_conversations_that_are_not_public_are_told_only_where_the_bot_i
     assert theirs("private_channel,mpim") == {seen}
     assert theirs("public_channel,private_channel") == {public, seen}
     assert error_of(lambda: web.users_conversations(user=ana, types="secret")) == "invalid_types"
+
+
+def test_listed_are_public_conversations_and_the_others_that_the_bot_is_in(slack: SlackServer, web: WebClient) -> None:
+    open_, closed = slack.add_channel(bot=False), slack.add_channel()
+    slack.archive(closed)
+    seen = slack.add_channel(kind="private")
+    slack.add_channel(kind="private", bot=False)
+    direct = slack.direct(slack.add_user())
+
+    def listed(**asked: Any) -> dict[str, Any]:  # noqa: ANN401 -- slack_sdk's own
+        pages = web.conversations_list(limit=1, **asked)
+        return {channel["id"]: channel for page in pages for channel in page["channels"]}
+
+    assert set(listed()) == {open_, closed}
+    assert set(listed(exclude_archived=True)) == {open_}
+    assert set(listed(types="private_channel,im")) == {seen, direct}
+    assert [channel["is_member"] for channel in listed().values()] == [False, True]
+    slack.scopes -= {"groups:read"}
+    assert error_of(lambda: web.conversations_list(types="public_channel,private_channel")) == "missing_scope"
+
+
+def test_the_first_message_of_a_thread_says_how_many_replies_there_are_and_which_is_the_last(
+    slack: SlackServer, web: WebClient, ana: str, channel: str
+) -> None:
+    parent, loose = slack.say(channel, ana, "Who knows?"), slack.say(channel, ana, "Hello")
+    last = [slack.say(channel, ana, text, parent) for text in ("I", "do")][-1]
+    told = {message["ts"]: message for message in web.conversations_history(channel=channel)["messages"]}
+    assert (told[parent]["reply_count"], told[parent]["latest_reply"], told[parent]["reply_users"]) == (2, last, [ana])
+    assert "reply_count" not in told[loose]
+
+
+def test_a_reply_that_is_sent_to_the_channel_too_stands_there(
+    slack: SlackServer, web: WebClient, ana: str, channel: str
+) -> None:
+    parent = slack.say(channel, ana, "Who knows?")
+    reply = Message(ts=slack.next_ts(), text="All", user=ana, thread_ts=parent, subtype="thread_broadcast")
+    slack.add_message(channel, reply)
+    told = [message["ts"] for message in web.conversations_history(channel=channel)["messages"]]
+    assert told == [reply.ts, parent]
 
 
 def test_joining_and_leaving_hold_at_the_next_call(slack: SlackServer, web: WebClient, ana: str) -> None:

@@ -137,3 +137,18 @@ def test_a_token_that_slack_does_not_know_and_a_slack_that_is_away_end_with_thre
     assert (revoked.status, revoked.json["error"]["code"]) == (3, "slack_access")
     away = check(slack, "--json", API_URL="http://127.0.0.1:9/api/")
     assert (away.status, away.json["error"]["code"]) == (3, "slack_unreachable")
+
+
+def test_a_pulled_workspace_is_ready_to_be_ingested_and_what_was_left_out_is_named(
+    slack: SlackServer, tmp_path: Path
+) -> None:
+    ana = slack.add_user(name="ana")
+    slack.say(slack.add_channel(name="general", members=[ana]), ana, "The travel policy is on the wiki.")
+    slack.add_channel("C0OTHER", "other", bot=False)
+    environment = {"THREADWISE_SLACK__BOT_TOKEN": slack.bot_token, "THREADWISE_SLACK__API_URL": slack.api_url}
+    done = run("pull", str(tmp_path / "acme"), "--since", "2020-02-29", "--exclude", "x*", **environment)
+    assert (done.status, done.err) == (0, "")
+    assert "holds 1 messages" in done.out
+    assert "other (C0OTHER): not_in_channel" in done.out
+    assert f"Next: threadwise ingest {tmp_path / 'acme'} --workspace-url {slack.url}" in done.out
+    assert slack.bot_token not in done.out

@@ -34,7 +34,7 @@ from tests.support.installation import PAGES, write_pages
 from tests.support.service import PARTS, Part, Start, WholeService, whole_services
 from tests.support.slack_export import ExportBuilder
 from threadwise.digest import catalogue_digest
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 from workers.clock import relay
 

@@ -10,7 +10,7 @@ from core.errors import ThreadwiseError
 from tests.support.installation import installation, write_pages
 from tests.support.rest import door
 from tests.support.slack_export import ExportBuilder
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 LONG = "n" * 300

@@ -18,6 +18,7 @@ TIERS = {  # calls a minute, by https://docs.slack.dev/apis/web-api/rate-limits
     "chat.update": 50,
     "conversations.history": 50,
     "conversations.info": 50,
+    "conversations.list": 20,
     "conversations.members": 100,
     "conversations.open": 50,
     "conversations.replies": 50,

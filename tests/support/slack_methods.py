@@ -93,30 +93,35 @@ def _within(messages: list[Message], arguments: Json) -> list[Message]:
     return [message for message in messages if oldest < float(message.ts) < latest or message.ts in ends]
 
 
-def _shown(workspace: Workspace, messages: list[Message], arguments: Json) -> Json:
+def _shown(workspace: Workspace, conversation: Conversation, messages: list[Message], arguments: Json) -> Json:
     shown, more = page(workspace, messages, arguments, 100)
     with_metadata = flag(arguments, "include_all_metadata")
     return {
-        "messages": [message.wire(with_metadata=with_metadata) for message in shown],
+        "messages": [conversation.of_thread(message) | message.wire(with_metadata=with_metadata) for message in shown],
         "has_more": bool(more["next_cursor"]),
         "response_metadata": more,
     }
 
 
 def conversations_history(workspace: Workspace, arguments: Json) -> Json:
-    """Newest first, without the replies in threads."""
-    loose = [message for message in _told(workspace, arguments).lasting() if message.thread_ts in ("", message.ts)]
-    return _shown(workspace, _within(loose, arguments)[::-1], arguments)
+    """Newest first; of the replies in threads only those that were sent to the channel too."""
+    conversation = _told(workspace, arguments)
+    standing = [
+        message
+        for message in conversation.lasting()
+        if message.thread_ts in ("", message.ts) or message.subtype == "thread_broadcast"
+    ]
+    return _shown(workspace, conversation, _within(standing, arguments)[::-1], arguments)
 
 
 def conversations_replies(workspace: Workspace, arguments: Json) -> Json:
     """A thread, oldest first, its parent before everything; a message without replies is a thread of one."""
-    messages = _told(workspace, arguments).lasting()
+    conversation = _told(workspace, arguments)
     ts = needed(arguments, "ts")
-    thread = [message for message in messages if ts in (message.ts, message.thread_ts)]
+    thread = [message for message in conversation.lasting() if ts in (message.ts, message.thread_ts)]
     if not thread:
         raise RefusedError("thread_not_found")
-    return _shown(workspace, thread[:1] + _within(thread[1:], arguments), arguments)
+    return _shown(workspace, conversation, thread[:1] + _within(thread[1:], arguments), arguments)
 
 
 def conversations_open(workspace: Workspace, arguments: Json) -> Json:
@@ -143,25 +148,40 @@ def users_list(workspace: Workspace, arguments: Json) -> Json:
     return {"members": [user.wire() for user in members], "cache_ts": 1_700_000_000, "response_metadata": more}
 
 
-def users_conversations(workspace: Workspace, arguments: Json) -> Json:
-    """Where a user is; conversations that are not public only where the bot is a member too."""
+def _listed(workspace: Workspace, arguments: Json) -> list[Conversation]:
+    """The conversations of the types asked for that a bot token is told of."""
     types = [word.strip() for word in str(arguments.get("types") or "public_channel").split(",")]
     if not set(types) <= set(TYPES):
         raise RefusedError("invalid_types")
     kinds = [TYPES[word] for word in types]
     for kind in kinds:
         workspace.need(READ_SCOPES[kind])
+    return [
+        one
+        for one in workspace.conversations.values()
+        if one.kind in kinds and (one.kind == "public" or workspace.bot_user in one.members)
+        if not (one.is_archived and flag(arguments, "exclude_archived"))
+    ]
+
+
+def _conversations_page(workspace: Workspace, conversations: list[Conversation], arguments: Json) -> Json:
+    shown, more = page(workspace, conversations, arguments, 100)
+    wires = [one.wire(team=workspace.team, bot=workspace.bot_user) for one in shown]
+    return {"channels": wires, "response_metadata": more}
+
+
+def conversations_list(workspace: Workspace, arguments: Json) -> Json:
+    """Every public conversation, and the others that the bot is in."""
+    return _conversations_page(workspace, _listed(workspace, arguments), arguments)
+
+
+def users_conversations(workspace: Workspace, arguments: Json) -> Json:
+    """Where a user is; conversations that are not public only where the bot is a member too."""
+    listed = _listed(workspace, arguments)
     user = str(arguments.get("user") or workspace.bot_user)
     if user not in workspace.users:
         raise RefusedError("user_not_found")
-    theirs = [
-        one.wire(team=workspace.team, bot=workspace.bot_user)
-        for one in workspace.conversations.values()
-        if one.kind in kinds and user in one.members and (one.kind == "public" or workspace.bot_user in one.members)
-        if not (one.is_archived and flag(arguments, "exclude_archived"))
-    ]
-    shown, more = page(workspace, theirs, arguments, 100)
-    return {"channels": list(shown), "response_metadata": more}
+    return _conversations_page(workspace, [one for one in listed if user in one.members], arguments)
 
 
 def reactions_add(workspace: Workspace, arguments: Json) -> Json:
@@ -179,6 +199,7 @@ METHODS: dict[str, Method] = {
     "chat.update": chat.update,
     "conversations.history": conversations_history,
     "conversations.info": conversations_info,
+    "conversations.list": conversations_list,
     "conversations.members": conversations_members,
     "conversations.open": conversations_open,
     "conversations.replies": conversations_replies,

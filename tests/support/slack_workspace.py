@@ -85,6 +85,7 @@ class Message:
     subtype: str = ""
     ephemeral_to: str = ""
     edited_ts: str = ""
+    more: Json = field(default_factory=dict)  # whatever else Slack says of it, reactions and files for example
 
     def wire(self, *, with_metadata: bool = False) -> Json:
         shape: Json = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts}
@@ -93,7 +94,7 @@ class Message:
                 shape[name] = value
         if self.edited_ts:
             shape["edited"] = {"user": self.user, "ts": self.edited_ts}
-        return shape | ({"metadata": self.metadata} if with_metadata and self.metadata else {})
+        return shape | self.more | ({"metadata": self.metadata} if with_metadata and self.metadata else {})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,6 +117,15 @@ class Conversation:
     def lasting(self) -> list[Message]:
         """What conversations.history and .replies can show: Slack does not keep ephemeral messages."""
         return [message for message in self.messages if not message.ephemeral_to]
+
+    def of_thread(self, message: Message) -> Json:
+        """What Slack says of the replies beside the first message of a thread, nothing beside any other."""
+        replies = [one for one in self.lasting() if one.thread_ts == message.ts != one.ts]
+        if not replies:
+            return {}
+        people = list(dict.fromkeys(one.user for one in replies))
+        counts = {"reply_count": len(replies), "reply_users_count": len(people)}
+        return counts | {"reply_users": people[:5], "latest_reply": replies[-1].ts}
 
     def wire(self, *, team: str, bot: str) -> Json:
         """The conversation object; `is_group` is only set for the older private channels, whose ids begin with G."""

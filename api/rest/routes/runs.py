@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from api.ledger import ledger_csv
 from api.rest.bodies import is_upload
 from api.rest.errors import InvalidRequestError, MalformedBodyError
 from api.rest.gate import Caller, caller_of
@@ -24,7 +25,7 @@ from api.rest.sse import EventStream
 from api.rest.uploads import Upload
 from core.catalog import queue, sources
 from core.errors import DatabaseUnavailableError, ThreadwiseError
-from threadwise.run_queue import Idempotency, SubmitRequest
+from threadwise.opening import Idempotency, SubmitRequest
 
 KEY_HEADER: Final = "Idempotency-Key"
 
@@ -43,7 +44,8 @@ _BODIES = {
 async def submit(request: Request) -> Response:
     """Queue a run: JSON that names a known source or (local scope) a path, or the file itself as the body.
 
-    An upload takes `source`, `filename`, `kind`, `audience`, `workspace_url`, `allow_empty` and `plan` from the query.
+    An upload takes `source`, `filename`, `kind`, `audience`, `workspace_url`, `allow_empty`, `plan`
+    and how the source is read from the query.
     Once the id is told, the run is in the catalogue and survives everything. With `Idempotency-Key` the same request,
     sent again with the same key, is told the same run.
     """
@@ -113,6 +115,18 @@ def quarantine(request: Request, run_id: str) -> Response:
     return JsonResponse({"quarantined": rows})
 
 
+@router.get("/runs/{run_id}/ledger")
+def ledger(
+    request: Request, run_id: str, form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json"
+) -> Response:
+    """Where everything went that a run read, by channel, bucket and reason; and what was noticed in the documents."""
+    found = service_of(request).threadwise.runs.ledger(run_id)
+    if form == "json":
+        return JsonResponse(found)
+    headers = {"Content-Disposition": 'attachment; filename="ledger.csv"'}
+    return Response(ledger_csv(found["lines"]), media_type="text/csv; charset=utf-8", headers=headers)
+
+
 def _submitted(service: Service, caller: Caller, body: RunBody, key: str | None) -> Response:
     if body.every_source:
         return _all_submitted(service, caller, key)
@@ -152,7 +166,7 @@ def _queued(
         wanted,
         kind=options.kind,
         audience=None if options.audience is None else tuple(options.audience),
-        workspace_url=options.workspace_url,
+        options=options.reading,
         allow_empty=options.allow_empty,
         plan_only=options.plan,
         requested_by=caller.key.id,

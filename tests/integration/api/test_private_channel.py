@@ -104,7 +104,7 @@ def calls(answer_id: str) -> dict[tuple[str, str], list[tuple[str, Json | None]]
         ("DELETE", "/v1/documents/{document_id}"): [(f"/v1/documents/{slack_run}", None)],
         ("POST", "/v1/people/erase"): [("/v1/people/erase", {"principal": MEMBER})],
     }
-    for tail in ("", "/events", "/quarantine", "/plan"):
+    for tail in ("", "/events", "/ledger", "/quarantine", "/plan"):
         listed[("GET", f"/v1/runs/{{run_id}}{tail}")] = [(f"/v1/runs/{slack_run}{tail}", None)]
     plain = ["/v1/models", "/openapi.json", "/metrics", *PUBLIC]
     plain += [f"/v1/{name}" for name in ("sources", "runs", "dead-letters", "deletions", "keys", "audit")]

@@ -22,6 +22,8 @@ NOTHING = Resolution(
     refused=[],
     location="/docs",
     audience=None,
+    options={},
+    workspaces=[],
     whole=True,
 )
 

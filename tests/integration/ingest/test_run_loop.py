@@ -20,7 +20,7 @@ from ingest.lanes import ABANDONED
 from tests.support.documents import NOW
 from tests.support.doorbell import eventually
 from tests.support.installation import PAGES, installation, live_texts, write_pages
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 

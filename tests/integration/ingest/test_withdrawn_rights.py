@@ -12,7 +12,7 @@ from ingest.errors import EmptySourceError, SourceNameTakenError
 from ingest.work import RunLoop
 from tests.support.installation import PAGES, PoisonError, installation, live_texts, write_pages
 from tests.support.slack_export import ExportBuilder
-from threadwise.run_queue import AS_IN_SOURCE
+from threadwise.opening import AS_IN_SOURCE
 from threadwise.runtime import Threadwise
 
 

@@ -8,7 +8,7 @@ import pytest
 from core.catalog import documents
 from ingest.errors import LetterNotFoundError
 from tests.support.installation import PAGES, PoisonError, installation, live_texts, write_pages
-from threadwise.run_queue import AS_IN_SOURCE, SubmitRequest
+from threadwise.opening import AS_IN_SOURCE, SubmitRequest
 from threadwise.runtime import Threadwise
 
 

@@ -11,7 +11,7 @@ from core.words import document_id_of
 from tests.support.generations import house
 from tests.support.installation import live_texts
 from tests.support.slack_export import ExportBuilder
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 OWN, OTHER = "1700090000.000100", "1700200000.000100"

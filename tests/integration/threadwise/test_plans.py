@@ -19,7 +19,7 @@ from tests.support.documents import NOW, new_target
 from tests.support.installation import PAGES, WatchedEmbedder, installation, live_texts, write_pages
 from tests.support.slack_export import ExportBuilder, small_workspace
 from threadwise.digest import catalogue_digest
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 NEW_LEAVE = "# Leave\n\nEverybody has 30 days of leave.\n"

@@ -16,7 +16,7 @@ from ingest.errors import SourceNotFoundError, UnknownKindError
 from tests.support.installation import PAGES, installation, live_texts, write_pages
 from tests.support.slack_export import small_workspace
 from threadwise.digest import catalogue_digest
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 

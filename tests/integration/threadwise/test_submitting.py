@@ -9,7 +9,7 @@ import pytest
 from core.errors import StorageFullError
 from tests.support.installation import PAGES, installation, write_pages
 from threadwise.errors import IdempotencyConflictError, QueueFullError
-from threadwise.run_queue import Idempotency, SubmitRequest
+from threadwise.opening import Idempotency, SubmitRequest
 
 KEY = Idempotency(key_id="k1", key="once", body_sha="a" * 64)
 

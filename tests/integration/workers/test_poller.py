@@ -6,7 +6,7 @@ from core.catalog import queue
 from core.settings import Settings
 from tests.support.doorbell import Service, eventually
 from tests.support.installation import PAGES, live_texts, write_pages
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 
 

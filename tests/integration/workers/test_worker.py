@@ -18,7 +18,7 @@ from core.settings import Settings
 from ingest.rescue import Rescuer
 from tests.support.doorbell import Doorbell, Service, eventually
 from tests.support.installation import PAGES, live_texts, write_pages
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 from threadwise.runtime import Threadwise
 from workers.app import QUEUE, RUN
 from workers.clock import relay

@@ -14,7 +14,7 @@ from tests.support.databases import VARIABLE, variables_of
 from tests.support.faults import jobs
 from tests.support.faults.houses import toy_house
 from tests.support.faults.nursery import Grown, Nursery
-from threadwise.run_queue import SubmitRequest
+from threadwise.opening import SubmitRequest
 
 LEASE_SECONDS: Final = 1.0
 LONGEST: Final = 120.0

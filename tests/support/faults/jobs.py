@@ -20,7 +20,7 @@ from core.settings import Settings, load_settings
 from features import words, words_schema
 from tests.support.faults.houses import toy_house
 from tests.support.faults.times import JumpingClock
-from threadwise.run_queue import Idempotency, SubmitRequest
+from threadwise.opening import Idempotency, SubmitRequest
 from threadwise.runtime import Threadwise
 from workers import clock, poller, worker
 

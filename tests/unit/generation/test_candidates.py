@@ -236,4 +236,4 @@ def test_no_quote_is_longer_than_allowed_and_each_holds_its_sentence(pieces: lis
         if one.sentence.lead_in:
             assert start <= one.sentence.lead_in[0] + len("1. ")
         assert not one.sentence.turned or start <= one.sentence.turned[0] + len("# ")
-        assert not one.sentence.row or (one.sentence.columns and start <= one.sentence.columns[0])
+        assert not one.sentence.row or (one.sentence.columns and start <= one.sentence.columns[0] + len("# "))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.words import Document, Instant
+from core.words import Block, Document, Instant
 from generation.sentences import sentences
-from ingest.conversations import SITTING_MESSAGES, Conversation, Message, documents_of
+from ingest.conversations import SITTING_MESSAGES, Conversation, Message, documents_of, said_at
 from ingest.sources import Entry, Found, Item
 
 GENERAL = Conversation(id="C1", folder="general", label="#general", audience=("T1",))
@@ -165,6 +165,32 @@ def test_a_reply_that_exists_only_as_its_copy_stays_in_the_thread() -> None:
 def test_of_two_states_of_a_message_the_edited_one_is_kept() -> None:
     (sitting,) = documents([message(0, "old"), message(0, "new", edited=True)])
     assert [block.text for block in sitting.blocks] == ["Ada (edited): new"]
+
+
+def test_of_several_edits_of_a_message_the_last_is_kept_wherever_it_was_said() -> None:
+    root = message(0)
+    states = [
+        reply(root, 5, "first"),
+        reply(root, 5, "third", edited=True, changed_at=Instant(START * 1_000_000 + 90)),
+        reply(root, 5, "second", edited=True, changed_at=Instant(START * 1_000_000 + 60), broadcast=True),
+    ]
+    (thread,) = documents([root, *states])
+    assert [block.text for block in thread.blocks] == ["Ada: hello", "Ada (edited): third"]
+    assert Counter(entry.bucket for entry in entries([root, *states])) == {"merged": 2, "duplicate": 2}
+
+
+def test_a_block_of_an_edited_message_applies_from_the_edit_and_still_knows_when_it_was_said() -> None:
+    changed = Instant((START + 600) * 1_000_000)
+    edited, other = message(0, "new", edited=True, changed_at=changed), message(30)
+    (sitting,) = documents([edited, other])
+    assert [block.at for block in sitting.blocks] == [changed, other.at]
+    assert [said_at(block) for block in sitting.blocks] == [edited.at, other.at]
+    assert sitting.signals.last_activity == changed
+
+
+@pytest.mark.parametrize("anchor", ["", "a-heading", "1700000000", "1.5"])
+def test_a_block_without_a_timestamp_was_said_when_it_applies(anchor: str) -> None:
+    assert said_at(Block(text="x", anchor=anchor, at=Instant(7))) == 7
 
 
 def test_two_messages_of_one_time_are_both_kept_unless_they_are_the_same() -> None:

@@ -11,7 +11,7 @@ from core.settings import IngestSettings
 from core.words import Document
 from ingest.errors import SourceUnreadableError
 from ingest.sources import Entry, Found, Refused
-from ingest.sources.files import TextFiles
+from ingest.sources.files import Files
 from ingest.sources.markdown import parse_markdown
 
 SETTINGS = IngestSettings(max_file_bytes=1024)
@@ -51,7 +51,7 @@ Again.
 
 def read(place: Path) -> list[Found | Refused | Entry]:
     found: list[Found | Refused | Entry] = []
-    for item in TextFiles(place, settings=SETTINGS).read():
+    for item in Files(place, settings=SETTINGS).read():
         found.extend([item] if isinstance(item, Found | Refused) else item.entries)
     return found
 
@@ -59,7 +59,7 @@ def read(place: Path) -> list[Found | Refused | Entry]:
 def page(tmp_path: Path, text: str | bytes, name: str = "a.md") -> Document:
     raw = text if isinstance(text, bytes) else text.encode()
     (tmp_path / name).write_bytes(raw)
-    (found,) = TextFiles(tmp_path / name, settings=SETTINGS).read()
+    (found,) = Files(tmp_path / name, settings=SETTINGS).read()
     assert isinstance(found, Found)
     return found.document
 
@@ -120,6 +120,7 @@ def test_each_file_has_one_entry_and_hidden_ones_none(tmp_path: Path) -> None:
     (tmp_path / ".git" / "x.md").write_text("x")
     (tmp_path / ".hidden.md").write_text("x")
     (tmp_path / "sub" / "b.MD").write_text("text")
+    (tmp_path / "c.png").write_bytes(b"x")
     (tmp_path / "c.pdf").write_bytes(b"x")
     (tmp_path / "d.txt").write_text(" \n\n ")
     (tmp_path / "e.txt").write_bytes(b"\xff\xfe")
@@ -131,7 +132,8 @@ def test_each_file_has_one_entry_and_hidden_ones_none(tmp_path: Path) -> None:
     }
     assert found == {
         "sub/b.MD": ("indexed", "page"),
-        "c.pdf": ("filtered", "unsupported_type"),
+        "c.png": ("filtered", "unsupported_type"),
+        "c.pdf": ("failed", "wrong_type"),
         "d.txt": ("filtered", "empty"),
         "e.txt": ("failed", "not_utf8"),
         "f.txt": ("failed", "file_too_large"),

@@ -18,11 +18,14 @@ CHANNELS = {"C1": "general"}
         ("ask <@U1>", "ask @Ada"),
         ("ask <@U9|ben>", "ask @ben"),
         ("ask <@U9>", "ask @U9"),
+        ("ask <@u1> in <#c1>", "ask @Ada in #general"),
         ("in <#C1|old-name>", "in #general"),
         ("in <#C9|layoffs> or <#C9>", "in #private-channel or #private-channel"),
         ("<!here> and <!channel>", "@here and @channel"),
         ("<!subteam^S1|@oncall> or <!subteam^S1>", "@oncall or @S1"),
+        ("<!here|here> <!channel|@channel> <!subteam^S2|@old> <!subteam^S2>", "@here @channel @hr @hr"),
         ("due <!date^1392734382^{date}|18 February>", "due 18 February"),
+        ("due <!date^1392734382^{date}> or <!date^soon^{date}>!", "due 2014-02-18 14:39 UTC or !"),
         ("see <https://a.example/x_y_z|the guide>", "see the guide (https://a.example/x_y_z)"),
         ("see <https://a.example/_x_>", "see https://a.example/_x_"),
         ("see <https://a.example|a.example>", "see https://a.example"),
@@ -37,7 +40,7 @@ CHANNELS = {"C1": "general"}
     ],
 )
 def test_markup_reads_as_people_see_it(mrkdwn: str, text: str) -> None:
-    assert plain(mrkdwn, users=USERS, channels=CHANNELS) == text
+    assert plain(mrkdwn, users=USERS, channels=CHANNELS, groups={"S2": "hr"}) == text
 
 
 @pytest.mark.parametrize(

@@ -74,16 +74,19 @@ def test_conversations_beside_their_listing_are_an_export(tmp_path: Path) -> Non
     assert opened(folder).kind == "slack-export"
 
 
+def test_a_zip_without_an_export_holds_documents(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a.txt", "x")
+    assert opened(tmp_path / "other.zip").kind == "files"
+
+
 def test_what_cannot_be_opened_says_why_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "half.zip").write_bytes(b"PK\x03\x04")
     (tmp_path / "photo.png").write_bytes(b"x")
-    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
-        archive.writestr("a.txt", "x")
     cases: list[tuple[Path, str | None, type[SourceNotFoundError | SourceUnreadableError | UnknownKindError]]] = [
         (tmp_path / "missing", None, SourceNotFoundError),
         (tmp_path / "half.zip", None, SourceUnreadableError),
         (tmp_path / "photo.png", None, UnknownKindError),
-        (tmp_path / "other.zip", None, UnknownKindError),
         (tmp_path, "carrier-pigeon", UnknownKindError),
         (tmp_path, "beir", SourceUnreadableError),
     ]

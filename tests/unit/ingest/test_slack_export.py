@@ -15,16 +15,18 @@ from core.errors import InvalidSettingError
 from core.settings import IngestSettings
 from core.words import Document
 from ingest.errors import SourceUnreadableError
+from ingest.options import SourceOptions
 from ingest.sources import Found, Item, Refused, open_source
 from ingest.sources.slack_export import SlackExport
 from tests.support.slack_export import ExportBuilder, small_workspace
 
 SETTINGS = IngestSettings()
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=12,
 )
+OURS = {"name", "settings", "audience"}
 FIELDS = (
     *("ts", "subtype", "text", "user", "thread_ts", "blocks", "attachments", "files", "file", "comment", "reactions"),
     *("bot_profile", "user_profile", "username", "edited", "deleted_ts", "bot_id"),
@@ -32,7 +34,8 @@ FIELDS = (
 
 
 def opened(place: Path, **options: object) -> SlackExport:
-    return SlackExport(place, **({"name": "acme", "settings": SETTINGS} | options))  # type: ignore[arg-type]
+    given = {"name": "acme", "settings": SETTINGS} | {key: options.pop(key) for key in OURS & options.keys()}
+    return SlackExport(place, **given, options=SourceOptions(**options))  # type: ignore[arg-type]
 
 
 def items_of(builder: ExportBuilder, tmp_path: Path, **options: object) -> list[Item]:
@@ -87,7 +90,7 @@ def test_a_broken_day_file_is_refused_and_the_rest_is_read(tmp_path: Path) -> No
         builder.file(name, content)
     items = items_of(builder, tmp_path)
     assert {(item.place, item.code) for item in items if isinstance(item, Refused)} == {
-        (name, "broken_json") for name in bad
+        (name, "json_too_deep" if b"[[" in content else "broken_json") for name, content in bad.items()
     }
     assert len(documents(items)) == 3
 
@@ -198,6 +201,7 @@ def test_options_that_change_the_result_change_the_fingerprint(tmp_path: Path) -
     options: list[dict[str, object]] = [
         {}, {"audience": ("hr",)}, {"workspace_url": "https://a.slack.com"}, {"direct_messages": True},
         {"settings": IngestSettings(sitting_gap_minutes=5)}, {"settings": IngestSettings(max_file_bytes=4096)},
+        {"bots": False}, {"include": ("general",)}, {"exclude": ("general",)}, {"period": "2023-01-01..2023-12-31"},
     ]  # fmt: skip
     assert len({opened(place, **option).fingerprint() for option in options}) == len(options)
 
@@ -297,7 +301,7 @@ def test_day_files_are_read_whatever_they_are_called(tmp_path: Path) -> None:
 def test_other_files_in_a_conversation_are_reported_and_put_nothing_in_doubt(tmp_path: Path) -> None:
     builder = small_workspace().file("general/a/b.json", b"[]").file("general/c.png", b"x").file("else/d.png", b"x")
     items = items_of(builder, tmp_path)
-    assert refused(items) == [("general/", "unexpected_entry", None)]
+    assert refused(items) == [("else/", "unexpected_entry", None), ("general/", "unexpected_entry", None)]
     assert len(documents(items)) == 3
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from ingest.conversations import Message
 from ingest.sources.slack_directory import directory_of
-from ingest.sources.slack_messages import Dropped, exact_time, read_message
+from ingest.sources.slack_messages import Dropped, read_message
+from ingest.sources.slack_records import exact_time
 
 DIRECTORY = directory_of(
     {
@@ -90,6 +91,53 @@ def test_a_recorded_deletion_takes_back_the_message_it_names() -> None:
     assert (found.bucket, found.deletes) == ("tombstoned", "1600000000.000001")
 
 
+def test_a_deletion_names_its_message_by_what_it_was() -> None:
+    found = read(subtype="message_deleted", previous_message={"ts": "1600000000.000001", "text": "x"}, hidden=True)
+    assert isinstance(found, Dropped)
+    assert (found.bucket, found.deletes) == ("tombstoned", "1600000000.000001")
+
+
+@pytest.mark.parametrize("subtype", ["message_changed", "message_replied"])
+def test_a_recorded_change_brings_the_present_state_of_its_message(subtype: str) -> None:
+    inner = {
+        "ts": "1600000000.000001",
+        "user": "U2",
+        "text": "new",
+        "edited": {"user": "U2", "ts": "1600000090.000000"},
+    }
+    found = read(subtype=subtype, hidden=True, message=inner, previous_message={"ts": "1600000000.000001"})
+    assert isinstance(found, Message)
+    assert (found.ts, found.speaker, found.text) == ("1600000000.000001", "Ben B", "new")
+    assert (found.at, found.changed_at) == (1_600_000_000_000_001, 1_600_000_090_000_000)
+    gone = read(subtype=subtype, message=inner | {"subtype": "tombstone"})
+    assert isinstance(gone, Dropped)
+    assert gone.deletes == "1600000000.000001"
+
+
+@pytest.mark.parametrize("message", [None, {}, "x", {"subtype": "message_changed", "message": {}}])
+def test_a_recorded_change_without_a_message_is_filtered(message: object) -> None:
+    assert dropped(subtype="message_changed", message=message) == ("filtered", "message_changed")
+
+
+def test_what_slack_hides_is_filtered() -> None:
+    assert dropped(text="x", hidden=True) == ("filtered", "hidden")
+
+
+@pytest.mark.parametrize("edited", ["1600000000.000000", "soon", None, 7])
+def test_an_edit_before_its_message_or_at_no_time_changes_no_time(edited: object) -> None:
+    found = read(text="x", edited={"user": "U1", "ts": edited})
+    assert isinstance(found, Message)
+    assert found.edited
+    assert found.changed_at == found.at
+
+
+@pytest.mark.parametrize("pin", [{"pinned_to": ["C1"]}, {"pinned_info": {"channel": "C1", "pinned_by": "U1"}}])
+def test_a_message_knows_that_it_is_pinned(pin: dict[str, object]) -> None:
+    found = read(text="x", **pin)
+    assert isinstance(found, Message)
+    assert found.pinned
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "\x00"])
 def test_a_message_without_anything_to_read_is_empty(text: str) -> None:
     assert dropped(text=text, files=[{"mode": "tombstone"}], blocks=None, attachments=None) == ("filtered", "empty")
@@ -138,10 +186,11 @@ def test_blocks_speak_when_the_text_is_empty() -> None:
             "fields": [{"type": "mrkdwn", "text": "f &amp; g"}],
         },
     ]
-    expected = "News\nHi @Ben B\none\ntwo (https://x.example)\nBold\nf & g"
+    expected = "News\nHi @Ben B\n• one\n• two (https://x.example)\nBold\nf & g"
     assert text_of(blocks=blocks) == expected
     assert text_of(blocks=blocks, text="This content can't be displayed.") == expected
-    assert text_of(blocks=blocks, text="Written") == "Written"
+    assert text_of(blocks=blocks, text="Written") == f"Written\n{expected}"
+    assert text_of(blocks=blocks[1:2], text="Written") == "Written"
 
 
 def test_attachments_speak_when_there_are_no_blocks() -> None:

@@ -80,5 +80,6 @@ def test_an_entry_that_cannot_be_unpacked_is_refused(tmp_path: Path, flags: int,
         raw[at : at + 4] = flags.to_bytes(2, "little") + method.to_bytes(2, "little")
     place.write_bytes(raw)
     items = items_of(place)
-    assert refused(items) == [("general/2024-01-01.json", "unreadable", "C1:")]
+    code = "encrypted_entry" if flags else "unreadable"
+    assert refused(items) == [("general/2024-01-01.json", code, "C1:")]
     assert documents(items) == 3

@@ -1,0 +1,95 @@
+"""Paragraphs out of the lines of pages: where they stand says what belongs together. Pure and linear."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+MARKER = re.compile(r"(?:[•●▪■◦○‣·\u2013\u2014*-]|[\uf000-\uf0ff]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+(?=\S)")
+BULLET = re.compile(r"[•●▪■◦○‣·*\uf000-\uf0ff]\s+")
+SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)]?$")
+NUMBER = re.compile(r"\d+")
+WIDER = 1.35  # than the usual way to the next line: a new paragraph
+SHORT = 0.8  # of the column's width: the last line of a paragraph
+EDGE = 2  # lines at the top and at the bottom of a page that may run through the document
+EDGE_CHARACTERS = 120
+RUNNING_PAGES = 3
+RUNNING_SHARE = 0.6
+
+
+class Line(NamedTuple):
+    """A line of a page: its text, and the box of its letters in points from the page's lower left corner."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+    @property
+    def size(self) -> float:
+        """The height of its letters, to half a point."""
+        return round(2 * (self.top - self.bottom)) / 2
+
+
+class Part(NamedTuple):
+    """A paragraph, or a heading of a level from 1."""
+
+    text: str
+    level: int
+
+
+def paragraphs(lines: Sequence[Line], levels: Sequence[int], pitch: float) -> Iterator[Part]:
+    """The lines of one page joined; `levels` is 0 for text, `pitch` the usual way to the next line in letter sizes."""
+    width = max((line.right for line in lines), default=0.0)
+    gathered: list[Line] = []
+    level = 0
+    for line, its_level in zip(lines, levels, strict=True):
+        if gathered and (its_level != level or _begins(gathered[-1], line, pitch, width)):
+            yield Part(_joined(gathered), level)
+            gathered = []
+        gathered.append(line)
+        level = its_level
+    if gathered:
+        yield Part(_joined(gathered), level)
+
+
+def running_lines(pages: Sequence[Sequence[Line]]) -> set[tuple[int, int]]:
+    """(page, place) of the headers, footers and page numbers: what stands at the edge of most pages."""
+    found = [(number, place, _keys(number, page[place])) for number, page in enumerate(pages) for place in _edges(page)]
+    counts = Counter(key for _, _, keys in found for key in keys)
+    least = max(RUNNING_PAGES, RUNNING_SHARE * sum(1 for page in pages if page))
+    running = {(number, place) for number, place, keys in found if any(counts[key] >= least for key in keys)}
+    dropped = Counter(number for number, _ in running)
+    # Where nothing else stands on a page, it is what the page says.
+    return {(number, place) for number, place in running if dropped[number] < len(pages[number])}
+
+
+def _edges(page: Sequence[Line]) -> list[int]:
+    by_height = sorted(range(len(page)), key=lambda place: -page[place].bottom)
+    return [place for place in {*by_height[:EDGE], *by_height[-EDGE:]} if len(page[place].text) <= EDGE_CHARACTERS]
+
+
+def _keys(number: int, line: Line) -> set[str]:
+    """A line by its text, and by its text with its first number as the distance to the page's own."""
+    counted = NUMBER.sub(lambda match: f"#{int(match[0][:9]) - number}", line.text, count=1)
+    return {line.text, f"{line.size} {counted}"}
+
+
+def _begins(above: Line, line: Line, pitch: float, width: float) -> bool:
+    """Whether a line begins a paragraph."""
+    if MARKER.match(line.text) or above.size != line.size:
+        return True
+    step = above.bottom - line.bottom
+    if abs(step) < line.size / 2:
+        return False  # side by side: cells of a row
+    if step < 0:
+        return bool(SENTENCE_END.search(above.text)) or not line.text[:1].islower()  # the top of the next column
+    if step > WIDER * pitch * line.size:
+        return True
+    return above.right < SHORT * width and bool(SENTENCE_END.search(above.text) or line.text[:1].isupper())
+
+
+def _joined(lines: Sequence[Line]) -> str:
+    text = " ".join(line.text for line in lines)
+    return BULLET.sub("- ", text, count=1) if BULLET.match(text) else text

@@ -1,0 +1,1 @@
+"""What a document may carry and what not: hidden characters, secrets, personal data, its language, its encoding."""

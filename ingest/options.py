@@ -1,0 +1,122 @@
+"""How one source is read: what of it, and by which rules. Kept with the source, so that a schedule reads alike."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+from core.errors import InvalidSettingError
+from core.words import MICROS, Instant
+
+Policy = Literal["keep", "mask", "quarantine"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+WORKSPACE_URL = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/?", re.ASCII | re.IGNORECASE)
+LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
+PATTERNS = 100  # more are no choice but a listing
+PATTERN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What an administrator has chosen for a source. Raises `InvalidSettingError` for what cannot be meant.
+
+    Patterns are globs: of a Slack export's channels by name or id, of a folder's files by their path. A period is a
+    first and a last day, both inside (UTC): an export that covers only those says nothing about earlier and later ones.
+    """
+
+    include: tuple[str, ...] = ()  # empty = everything
+    exclude: tuple[str, ...] = ()
+    bots: bool = True
+    direct_messages: bool = False
+    personal_data: Policy = "keep"
+    languages: tuple[str, ...] = ()  # ISO 639-1; documents in another one are quarantined; empty = all are welcome
+    workspace_url: str = ""
+    period: str = ""  # FIRST..LAST, days
+
+    def __post_init__(self) -> None:
+        self._check_patterns()
+        if self.workspace_url and not WORKSPACE_URL.fullmatch(self.workspace_url):
+            raise InvalidSettingError(
+                f"{self.workspace_url!r} is not the address of a workspace.",
+                hint="It reads https://acme.slack.com, without a path.",
+            )
+        if self.personal_data not in POLICIES:
+            raise InvalidSettingError(
+                f"There is no policy {self.personal_data!r} for personal data.", hint=f"Use {', '.join(POLICIES)}."
+            )
+        for code in self.languages:
+            if not LANGUAGE.fullmatch(code):
+                raise InvalidSettingError(f"{code!r} is no language.", hint="Give codes of ISO 639-1: en, de, fr.")
+        if self.period and self._days[0] > self._days[1]:
+            raise InvalidSettingError("The period ends before it begins.", hint="Give it as 2026-01-01..2026-03-31.")
+
+    @property
+    def covered(self) -> tuple[Instant, Instant] | None:
+        """The period from its first to before its end, in microseconds; None for everything there ever was."""
+        if not self.period:
+            return None
+        first, last = self._days
+        return _midnight(first), _midnight(last + timedelta(days=1))
+
+    def takes(self, *names: str) -> bool:
+        """Whether something of any of these names is to be read."""
+        wanted = not self.include or _any_matches(self.include, names)
+        return wanted and not _any_matches(self.exclude, names)
+
+    def changed_by(self, given: Mapping[str, Any]) -> "SourceOptions":
+        """These options with what is given now: names of fields to values; what is not among them stays."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        }
+        return replace(self, **values)
+
+    def as_json(self) -> dict[str, Any]:
+        """Only what differs from the defaults: plain values, the inverse of `changed_by` on the defaults."""
+        plain, usual = asdict(self), asdict(SourceOptions())
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in plain.items()
+            if value != usual[name]
+        }
+
+    @property
+    def _days(self) -> tuple[date, date]:
+        first, _, last = self.period.partition("..")
+        try:
+            return date.fromisoformat(first), date.fromisoformat(last)
+        except ValueError as error:
+            raise InvalidSettingError(
+                f"{self.period!r} is no period.", hint="Give its first and last day: 2026-01-01..2026-03-31."
+            ) from error
+
+    def _check_patterns(self) -> None:
+        for pattern in (*self.include, *self.exclude):
+            if not pattern.strip() or len(pattern) > PATTERN_CHARACTERS:
+                raise InvalidSettingError(
+                    f"A pattern of {len(pattern)} characters is none.",
+                    hint=f"Give globs such as hr-* or policies/*.md, of at most {PATTERN_CHARACTERS} characters.",
+                )
+        if max(len(self.include), len(self.exclude)) > PATTERNS:
+            raise InvalidSettingError("These are too many patterns.", hint=f"Give at most {PATTERNS}.")
+
+
+AS_USUAL = SourceOptions()
+"""What holds where nobody has chosen anything."""
+
+
+def _midnight(day: date) -> Instant:
+    return Instant(int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * MICROS)
+
+
+def _any_matches(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    return any(_compiled(pattern).fullmatch(name) for pattern in patterns for name in names)
+
+
+@lru_cache(maxsize=4 * PATTERNS)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A glob in which `**` crosses folders, and `*` and `?` do not. A folder's name takes everything below it."""
+    parts = {"**/": r"(?:[^/]+/)*+", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    made = "".join(parts.get(part) or re.escape(part) for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern.rstrip("/")))
+    return re.compile(f"{made}(?:/.*)?", re.DOTALL)
