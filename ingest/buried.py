@@ -11,9 +11,8 @@ from core.catalog import tombstones
 from core.catalog.tombstones import person_key
 from core.database import Session
 from core.words import Block, Document, digest_of
-from ingest.conversations import TITLE_CHARACTERS
+from ingest.conversations import title_of
 from ingest.items import Entry, Found, Skipped
-from ingest.markup import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +72,11 @@ def without(document: Document, people: frozenset[str]) -> Document | None:
         people=len({block.by or block.speaker for block in kept}),
     )
     rest = replace(document, blocks=kept, signals=signals)
-    return replace(rest, title=_title(rest), author="") if is_headless else rest
+    return replace(rest, title=title_of(rest), author="") if is_headless else rest
 
 
 def _is_of(block: Block, people: frozenset[str]) -> bool:
     return bool(block.by) and person_key(block.by) in people
-
-
-def _title(document: Document) -> str:
-    first = document.blocks[0]
-    said = first.text
-    for name in (first.speaker, f"{first.speaker} (edited)"):
-        said = said.removeprefix(f"{name}: ")
-    return f"{document.context}: {one_line(said, TITLE_CHARACTERS)}"
 
 
 def _buried(entry: Entry, reason: str) -> Entry:

@@ -78,6 +78,15 @@ def documents_of(
         yield _found(_sitting(conversation, sitting, permalink), conversation, sitting)
 
 
+def title_of(document: Document) -> str:
+    """The title of a thread or sitting by what is first in it."""
+    first = document.blocks[0]
+    said = first.text
+    for name in (first.speaker, f"{first.speaker} (edited)"):
+        said = said.removeprefix(f"{name}: ")
+    return f"{document.context}: {one_line(said, TITLE_CHARACTERS)}"
+
+
 def said_at(block: Block) -> Instant | None:
     """When the message of a block was said, however often it was edited later: where it lies in an export."""
     seconds, _, fraction = block.anchor.partition(".")

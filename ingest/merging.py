@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from core.words import Block, Document, Instant, Signals
-from ingest.conversations import said_at
+from ingest.conversations import said_at, title_of
 
 Covered = tuple[Instant, Instant]
 """From when to before when an export says anything."""
@@ -26,12 +26,15 @@ def merged(stored: Document, fresh: Document | None, covered: Covered) -> Docume
         return stored
     blocks = tuple(sorted((*kept, *(fresh.blocks if fresh else ())), key=lambda block: block.anchor))
     first = stored if fresh is None or blocks[0].anchor not in here else fresh
-    return replace(
+    whole = replace(
         first,
         audience=(fresh or stored).audience,
         blocks=blocks,
         signals=_signals([stored, *([fresh] if fresh else [])], first, blocks),
     )
+    # What was said first and is gone must not live on in the title.
+    is_headless = blocks[0].anchor != first.blocks[0].anchor
+    return replace(whole, title=title_of(whole), author="") if is_headless else whole
 
 
 def is_inside(block: Block, covered: Covered) -> bool:

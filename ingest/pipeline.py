@@ -195,14 +195,10 @@ class Ingestion:
             if count is None:
                 return None
             buckets = runs.ledger_buckets(session, run_id)
-            if stored.location != request.location:
-                sources.remember_options(
-                    session,
-                    stored.id,
-                    location=request.location,
-                    audience=request.audience,
-                    options=request.options.as_json(),
-                )
+            wanted = (request.location, request.audience, request.options.as_json())
+            if (stored.location, stored.audience, stored.options) != wanted:
+                location, audience, options = wanted
+                sources.remember_options(session, stored.id, location=location, audience=audience, options=options)
         seconds = time.perf_counter() - started
         return IngestReport(run_id=run_id, state="succeeded", unchanged=count, buckets=buckets, seconds=seconds)
 

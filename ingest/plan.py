@@ -42,22 +42,25 @@ class Findings:
     narrowed: dict[str, frozenset[str]] = field(default_factory=dict)  # who is left, where somebody lost a right
     moved: list[str] = field(default_factory=list)  # whose readers change and nothing that is indexed
     unchanged: int = 0
+    withheld: int = 0  # documents that hold what the source's options do not let in
+    kept: set[str] = field(default_factory=set)  # documents that lie outside the time that the source covers
     waiting: bool = False  # something will apply only later: the source has to be read again
 
     @property
     def emptied(self) -> bool:
-        """Whether a source that brought documents has none at all now."""
-        silent = not self.seen and not self.doubts and self.covered is None
-        return silent and any(document.live for document in self.known.values())
+        """Whether a source that brought documents has none at all now, and does not say why."""
+        if self.seen or self.doubts or self.withheld:
+            return False
+        return not self.kept and any(document.live for document in self.known.values())
 
     def take(self, item: Item, blobs: BlobStore) -> None:
         """Account for one thing that the source yielded."""
         if isinstance(item, Found):
             item = self.graves.settle(item)
         if isinstance(item, Found):
-            item = self._inspected(item)
+            item = self._inspected(self._completed(item, blobs))
         if isinstance(item, Found):
-            self._take_document(self._completed(item, blobs), blobs)
+            self._take_document(item, blobs)
             return
         self._count("", item.entries)
         if isinstance(item, Refused):
@@ -104,7 +107,12 @@ class Findings:
         left = merged(before, None, self.covered) if before and self.covered else None
         if left is None or readers is None:
             return False
-        left = replace(left, audience=readers)
+        seen = inspect(replace(left, audience=readers), self.options)
+        if seen.document is None:
+            self.refused.append((name, *(seen.refusal or ("", ""))))
+            return False
+        left = seen.document
+        self.kept.add(name)
         self._compare(self.known[name], left, left.canonical(), blobs)
         return True
 
@@ -116,6 +124,7 @@ class Findings:
             return replace(found, document=seen.document)
         name, (code, reason) = found.document.external_id, seen.refusal or ("", "")
         entries = tuple(replace(entry, bucket="failed", reason=code) for entry in found.entries)
+        self.withheld += code == PERSONAL_DATA
         # Personal data that must not be here must not stay here in an older state either.
         return Refused(name, code, reason, entries, doubts=None if code == PERSONAL_DATA else name)
 

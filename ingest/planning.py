@@ -63,7 +63,7 @@ class Planner:
                 request=request,
             )
             if findings.emptied and not request.allow_empty:
-                self._refuse_emptied(findings, source, resolution, planned, is_plan=request.plan_only)
+                self._refuse_emptied(findings, source, resolution, planned, request)
             estimated = self._estimate(findings, planned) if request.plan_only else None
             crashpoint("plan.before_commit")
             if self._write(findings, resolution, planned, estimated):
@@ -128,10 +128,15 @@ class Planner:
             )
 
     def _refuse_emptied(
-        self, findings: Findings, source: Source, resolution: Resolution, planned: Planned, *, is_plan: bool
+        self, findings: Findings, source: Source, resolution: Resolution, planned: Planned, request: Request
     ) -> None:
         """What nobody may read any more by the source's listings is withdrawn, unless this only is a plan."""
-        if not is_plan:
+        if request.options.include or request.options.exclude:
+            raise EmptySourceError(
+                "Nothing in the source is left by its patterns (include, exclude); what it brought is kept.",
+                hint='Correct them, forget them with --include "" or --exclude "", or say --allow-empty.',
+            )
+        if not request.plan_only:
             self._withdraw(findings, source, resolution, planned)
         raise EmptySourceError(
             "The source has no documents any more; those that it brought are kept.",
@@ -146,8 +151,11 @@ class Planner:
             known = sources.known_source(session, planned.target.source)
             # What is refused was perhaps a wrong path: the next run reads where there was something.
             where = known.location if known and known.location else resolution.location
-            only_rights = replace(resolution, narrowed=lost, location=where)
+            options = known.options if known else {}
+            only_rights = replace(resolution, narrowed=lost, location=where, options=options)
             enacting.enact_rights(session, only_rights, planned.target)
+            # What is there again must not look unchanged: rights were taken away.
+            sources.set_fingerprint(session, planned.target.source_id, "")
 
     def _estimate(self, findings: Findings, planned: Planned) -> dict[str, object]:
         recipe, target = planned.recipe, planned.target

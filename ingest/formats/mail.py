@@ -68,8 +68,8 @@ def _of_many(raw: bytes, parts: Parts) -> Parsed:
     part = parts.unique(given or digest_of(raw.decode("latin-1"))[:16])
     try:
         return _message(raw, part)
-    except RefusedError:
-        return Parsed(blocks=(), kind="email", title=_subject(said), part=part)
+    except RefusedError as error:
+        return Parsed(blocks=(), kind="email", title=_subject(said), part=part, trouble=error.code)
 
 
 def _subject(said: dict[str, str]) -> str:

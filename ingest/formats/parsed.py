@@ -19,6 +19,7 @@ class Parsed:
     author: str = ""
     valid_from: Instant | None = None  # the effective date that it declares itself
     modified: Instant | None = None  # when the file says it was last changed: used where nothing better is known
+    trouble: str = ""  # the code of why this part could not be read, where the rest of the file could
     context: str = ""  # a line in front of every chunk: a category, a section
 
 

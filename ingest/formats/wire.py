@@ -14,7 +14,7 @@ HEADER_BYTES = 64 * 1024
 ANSWER_BYTES = 128 * 1024 * 1024
 PIECE = 1024 * 1024  # of what has no buffer: each read takes the memory that it may fill
 FRAME = struct.Struct(">Q")
-TEXTS = ("title", "kind", "part", "author", "context")
+TEXTS = ("title", "kind", "part", "author", "context", "trouble")
 TIMES = ("valid_from", "modified")
 
 
@@ -63,7 +63,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 def _document(row: object) -> Parsed:
     if not isinstance(row, Mapping):
         raise ValueError("A document is no object.")  # noqa: TRY004 - every fault of an answer is a ValueError
-    title, kind, part, author, context = (_text(row.get(name)) for name in TEXTS)
+    title, kind, part, author, context, trouble = (_text(row.get(name)) for name in TEXTS)
     valid_from, modified = (_time(row.get(name)) for name in TIMES)
     return Parsed(
         blocks=tuple(_block(block) for block in _list(row.get("blocks"))),
@@ -74,6 +74,7 @@ def _document(row: object) -> Parsed:
         valid_from=valid_from,
         modified=modified,
         context=context,
+        trouble=trouble,
     )
 
 

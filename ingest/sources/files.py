@@ -130,6 +130,9 @@ class Files:
 
     def _item(self, name: str, parsed: Parsed, said: Sidecar) -> Item:
         external_id = f"{name}#{parsed.part}" if parsed.part else name
+        if parsed.trouble:
+            entry, reason = Entry("", external_id, "failed", parsed.trouble), "This part of the file cannot be read."
+            return Refused(external_id, parsed.trouble, reason, (entry,), doubts=external_id)
         if not parsed.blocks:
             return Skipped((Entry("", external_id, "filtered", "empty"),))
         return Found(self._document(name, parsed, said), (Entry("", external_id, "indexed", parsed.kind),))

@@ -7,9 +7,11 @@ from core.words import Instant
 from ingest import strict_json
 from ingest.errors import RefusedError
 from ingest.formats.dates import instant_of
+from ingest.markup import one_line
 
 SUFFIX = ".meta.json"
 MAX_BYTES = 65_536
+NAME_CHARACTERS = 40
 
 
 class BrokenSidecarError(RefusedError):
@@ -38,6 +40,9 @@ def parse_sidecar(raw: bytes) -> Sidecar:
         raise _broken(error.message) from error
     if not isinstance(said, dict):
         raise _broken("It is no object.")
+    if unknown := sorted(set(said) - {"title", "author", "effective_date"}):
+        # Somebody may count on it: who may read a file, say.
+        raise _broken(f"It says {one_line(unknown[0], NAME_CHARACTERS)!r}, which nobody knows.")
     return Sidecar(_text(said, "title"), _text(said, "author"), _date(said))
 
 

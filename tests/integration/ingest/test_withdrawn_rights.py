@@ -122,6 +122,34 @@ def test_an_emptied_source_still_withdraws_rights_and_remembers_who_may_read(tmp
         assert readers(threadwise, "new.md") == {"group:hr"}
 
 
+def test_a_refused_pattern_changes_nobodys_rights_and_is_not_remembered(tmp_path: Path) -> None:
+    with installation(tmp_path / "data")[0] as threadwise:
+        docs = write_pages(tmp_path / "docs", PAGES)
+        threadwise.ingest(docs, name="docs", audience=("board",))
+        with pytest.raises(EmptySourceError, match="pattern"):
+            threadwise.ingest(docs, name="docs", audience=("everyone",), options={"include": ["nothing"]})
+        threadwise.ingest(docs, name="docs", audience=("board",), options={"include": []})
+        assert threadwise.ingest(docs, name="docs").unchanged == 3
+        assert readers(threadwise, "leave.md") == {"board"}
+
+
+def test_a_period_does_not_let_a_pattern_take_everything_away(tmp_path: Path) -> None:
+    with installation(tmp_path / "data")[0] as threadwise:
+        docs = write_pages(tmp_path / "docs", PAGES)
+        threadwise.ingest(docs, name="docs")
+        with pytest.raises(EmptySourceError):
+            threadwise.ingest(docs, name="docs", options={"period": "2024-02-01..2024-02-28", "include": ["nothing"]})
+        assert readers(threadwise, "leave.md") == {"everyone"}
+
+
+def test_personal_data_that_must_not_be_there_goes_even_where_nothing_else_is(tmp_path: Path) -> None:
+    with installation(tmp_path / "data")[0] as threadwise:
+        docs = write_pages(tmp_path / "docs", {"a.md": "# A\n\nWrite to jo.smith@example.org for a key."})
+        threadwise.ingest(docs, name="docs")
+        report = threadwise.ingest(docs, name="docs", options={"personal_data": "quarantine"})
+        assert (report.removed, report.quarantined) == (1, 1)
+
+
 def test_a_draft_that_never_applied_is_replaced_by_a_later_one(tmp_path: Path) -> None:
     draft = "---\neffective_date: {}\n---\n# Leave\n\n{} days of leave.\n"
     with installation(tmp_path / "data")[0] as threadwise:

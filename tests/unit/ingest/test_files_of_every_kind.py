@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_refused_by_itself(tmp_path: Path) -> None:
 
 
 def test_what_is_said_beside_a_file_wins_over_what_it_says_itself(tmp_path: Path) -> None:
-    said = json.dumps({"title": "Travel", "author": "Finance", "effective_date": "2025-02-01", "owner": "x"})
+    said = json.dumps({"title": "Travel", "author": "Finance", "effective_date": "2025-02-01"})
     page = "---\ntitle: T\ndate: 2024-01-01\nauthor: HR\n---\ntext"
     plain: Contents = {"a.pdf": PDF, "b.md": page, "c.md": page, "faq.csv": FAQ}
     beside = {"a.pdf.meta.json": said, "b.md.meta.json": "{}", "c.md.meta.json": said, "faq.csv.meta.json": said}
@@ -130,11 +130,24 @@ def test_what_is_said_beside_a_file_wins_over_what_it_says_itself(tmp_path: Path
     }
 
 
-@pytest.mark.parametrize("said", ["", "[]", "{", '{"title": 1}', '{"effective_date": "soon"}', '{"author": []}'])
+@pytest.mark.parametrize(
+    "said", ["", "[]", "{", '{"title": 1}', '{"effective_date": "soon"}', '{"author": []}', '{"audience": []}']
+)
 def test_a_broken_word_beside_a_file_leaves_the_file_in_doubt(tmp_path: Path, said: str) -> None:
     (refused,) = read(filled(tmp_path, {"a.md": "text", "a.md.meta.json": said}))
     assert isinstance(refused, Refused)
     assert (refused.place, refused.code, refused.doubts) == ("a.md", "broken_sidecar", "a.md")
+
+
+def test_a_message_of_a_mailbox_that_cannot_be_read_is_refused_and_keeps_its_former_state(tmp_path: Path) -> None:
+    good = "From jo@example.org Mon Jan 01 00:00:00 2024\nSubject: Hours\nMessage-ID: <1@x>\n\nNine to five.\n"
+    bad = "From jo@example.org Mon Jan 01 00:00:00 2024\nMessage-ID: <2@x>\n"
+    bad += "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 1_100
+    found, refused = read(filled(tmp_path, {"a.mbox": good + "\n" + bad}))
+    assert isinstance(found, Found)
+    assert isinstance(refused, Refused)
+    assert (found.document.external_id, refused.place, refused.doubts) == ("a.mbox#1@x", "a.mbox#2@x", "a.mbox#2@x")
+    assert ledger([refused]) == {"a.mbox#2@x": ("failed", refused.code)}
 
 
 def test_a_word_beside_nothing_is_no_document(tmp_path: Path) -> None:
