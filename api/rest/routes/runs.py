@@ -32,6 +32,7 @@ KEY_HEADER: Final = "Idempotency-Key"
 router = APIRouter(prefix="/v1")
 Read = TypeVar("Read", bound=RunOptions)
 _KEY: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
+_LISTS: Final = ("audience", "include", "exclude", "languages")
 _UPLOAD = {"schema": {"type": "string", "format": "binary"}}
 _BODIES = {
     "application/json": {"schema": RunBody.model_json_schema()},
@@ -230,8 +231,9 @@ def _parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever was sent
 
 def _fields(request: Request) -> Mapping[str, Any]:
     query = request.query_params
-    audience = query.getlist("audience")
-    return dict(query) | ({"audience": audience} if audience else {})
+    # A list is its name repeated; `include=` is the empty one.
+    lists = {name: [*filter(None, query.getlist(name))] for name in _LISTS if name in query}
+    return dict(query) | lists
 
 
 def _read(shape: type[Read], fields: Any) -> Read:  # noqa: ANN401 - whatever was sent
