@@ -6,6 +6,7 @@ door does not take is not acknowledged, so that Slack sends it again.
 
 import json
 import threading
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -74,6 +75,11 @@ class SocketMode:
         if self._thread.ident is not None:
             self._thread.join()
         if self._handler:
+            # The client forgets a socket that Slack has closed, now and then between its look and its call; then the
+            # rest of it is still open.
+            with suppress(AttributeError):
+                self._handler.close()  # type: ignore[no-untyped-call]
+                return
             self._handler.close()  # type: ignore[no-untyped-call]
 
 

@@ -27,7 +27,7 @@ ALL = sorted(commands(typer.main.get_command(app)))
 
 def test_there_is_a_command_for_everything_that_can_be_asked() -> None:
     assert {path[0] for path in ALL} >= {"up", "ingest", "ask", "search", "sources", "runs", "models", "keys", "eval"}
-    of_runs = {"list", "show", "watch", "cancel", "start", "every", "apply", "pause", "resume", "retry"}
+    of_runs = {"list", "show", "ledger", "watch", "cancel", "start", "every", "apply", "pause", "resume", "retry"}
     assert {path[1] for path in ALL if path[0] == "runs"} == of_runs
     assert {path[1] for path in ALL if path[0] == "dead-letters"} == {"list", "show", "retry", "ignore"}
 
