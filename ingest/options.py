@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 from core.errors import InvalidSettingError
@@ -119,14 +120,18 @@ def _any_matches(patterns: tuple[str, ...], names: tuple[str, ...]) -> bool:
 def _matches(pattern: list[str], path: list[str]) -> bool:
     """Whether the folders of a pattern lead along the path; `**` is any number of them, and what is below goes along.
 
-    In time proportional to both: names come from whoever made the source.
+    In time proportional to both: names come from whoever made the source. A bracket is a bracket.
     """
     places = {0}  # of the pattern, that the path may have reached
     for folder in path:
         places = _past_any(pattern, places)
         if len(pattern) in places:
             return True
-        places = {place + (pattern[place] != "**") for place in places if _fits(pattern[place], folder)}
+        places = {
+            place + (pattern[place] != "**")
+            for place in places
+            if fnmatchcase(folder, pattern[place].replace("[", "[[]"))
+        }
     return len(pattern) in _past_any(pattern, places)
 
 
@@ -136,22 +141,3 @@ def _past_any(pattern: list[str], places: set[int]) -> set[int]:
         if place in reached and pattern[place] == "**":
             reached.add(place + 1)
     return reached
-
-
-def _fits(pattern: str, name: str) -> bool:
-    """`*` stands for any characters, `?` for one. A star is only ever taken back to the last one: never exponential."""
-    at = start = 0
-    star, resumed = -1, 0
-    for _ in range((len(name) + 1) * (len(pattern) + 2)):
-        if at < len(pattern) and pattern[at] == "*":
-            star, at, resumed = at, at + 1, start
-        elif start < len(name) and at < len(pattern) and pattern[at] in ("?", name[start]):
-            at, start = at + 1, start + 1
-        elif start == len(name) and at == len(pattern):
-            return True
-        elif star < 0 or resumed >= len(name):
-            return False
-        else:
-            resumed += 1
-            at, start = star + 1, resumed
-    return False

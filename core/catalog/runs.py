@@ -226,7 +226,6 @@ def settle(session: Session, outcomes: Sequence[tuple[WorkItem, Outcome]], now: 
 def progress(session: Session, run_id: str) -> Progress:
     """Where a run stands, counted from its rows: there is no counter that could drift."""
     c = t.work.c
-    run_state, unchanged = session.execute(select(t.run.c.state, t.run.c.unchanged).where(t.run.c.id == run_id)).one()
     states: Counter[str] = Counter()
     changes: Counter[str] = Counter()
     chunks = embedded = 0
@@ -239,6 +238,8 @@ def progress(session: Session, run_id: str) -> Progress:
             changes[change] += count
         chunks += some
         embedded += new
+    # Read last: work that was superseded or cancelled between two statements must not look like work that is done.
+    run_state, unchanged = session.execute(select(t.run.c.state, t.run.c.unchanged).where(t.run.c.id == run_id)).one()
     place = t.dead_letter.c
     refused = select(func.count()).where(place.run_id == run_id, place.kind == "place", place.state != "ignored")
     return Progress(

@@ -14,9 +14,7 @@ from ingest.errors import (
     RefusedError,
     SourceUnreadableError,
 )
-from ingest.sources.zipped import ZIP_TROUBLES, hidden, opened_zip
-
-__all__ = ["ZIP_TROUBLES", "Archive", "Folder", "Rooted", "hidden", "opened", "sha_of_entries", "sha_of_file"]
+from ingest.sources.zipped import hidden, opened_zip
 
 
 class Archive(Protocol):

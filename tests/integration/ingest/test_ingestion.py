@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from core import tables as t
 from core.catalog import documents, runs
 from core.catalog.generations import GenerationMismatchError
-from core.errors import DatabaseUnavailableError, LostClaimError, ThreadwiseError
+from core.errors import DatabaseUnavailableError, ThreadwiseError
 from core.settings import IngestSettings, Settings
 from features.errors import SpaceMismatchError
 from ingest.errors import EmptySourceError, RunSupersededError, SourceBusyError
@@ -166,8 +166,7 @@ def test_a_run_that_a_newer_one_took_over_stops_and_writes_nothing_more(tmp_path
 
     threadwise.embedder = installation(tmp_path / "data", database_url, overtake)[1]
     with threadwise:
-        # Which of the two it hears of first depends on when it looks.
-        with pytest.raises((RunSupersededError, LostClaimError)):
+        with pytest.raises(RunSupersededError):
             threadwise.ingest(write_pages(tmp_path / "docs", PAGES), name="docs")
         assert len(live_texts(threadwise)) == 0
         report = threadwise.ingest(tmp_path / "docs", name="docs")

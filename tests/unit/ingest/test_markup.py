@@ -169,3 +169,7 @@ def test_one_line_is_one_line_of_bounded_length(text: str, limit: int) -> None:
 def test_one_line_is_cut_at_a_word() -> None:
     assert one_line("the quick  brown\nfox jumps", 20) == "the quick brown fox…"
     assert one_line("x" * 30, 10) == "x" * 9 + "…"
+
+
+def test_what_meets_where_a_mark_was_is_one_letter() -> None:
+    assert plain("<e>\u030c", users={}, channels={}) == "\u011b"

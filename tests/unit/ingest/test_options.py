@@ -171,3 +171,7 @@ def test_what_cannot_be_meant_is_refused(given_fields: dict[str, Any]) -> None:
 def test_as_much_as_is_allowed_is_taken() -> None:
     chosen = SourceOptions(include=("a" * PATTERN_CHARACTERS,) * PATTERNS)
     assert chosen.takes("a" * PATTERN_CHARACTERS)
+
+
+def test_a_pattern_of_many_stars_is_answered_at_once() -> None:
+    assert SourceOptions(exclude=("*a" * 60 + "*b",)).takes("a" * 4_000)

@@ -178,3 +178,8 @@ def test_hostile_html_takes_linear_time(unit: str) -> None:
 def test_more_attachments_than_slack_allows_cost_nothing() -> None:
     many = [{"text": f"line {index}"} for index in range(ATTACHED * 3)]
     assert len(lines_of(attachments=many)) == ATTACHED
+
+
+def test_a_block_whose_kind_is_no_text_costs_nothing_but_its_kind() -> None:
+    block = {"type": ["section"], "text": {"type": "mrkdwn", "text": "Doors open at nine."}}
+    assert "Doors open at nine." in "\n".join(lines_of(blocks=[block]))

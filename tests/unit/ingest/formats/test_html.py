@@ -167,3 +167,9 @@ def test_a_page_in_any_disorder_is_read(parts: list[str]) -> None:
 @given(st.binary(max_size=300))
 def test_bytes_of_any_kind_are_read_as_some_page(raw: bytes) -> None:
     assert len(parse(raw, "a.html")) <= 1
+
+
+def test_the_name_of_a_column_does_not_let_the_text_grow_with_the_square_of_the_page() -> None:
+    page = f"<table><tr><th>{'h' * 7_000}</th></tr>{'<tr><td>x</td></tr>' * 700}</table>"
+    (found,) = parse(page.encode(), "a.html")
+    assert sum(len(block.text) for block in found.blocks) < 4 * len(page)
