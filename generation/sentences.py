@@ -83,7 +83,8 @@ class Sentence:
 
     `context` holds the spans of the lines it is read under, outermost first: its heading, the line with a colon that
     opens its list, the first row of its table. `heading` is true for such a line itself, `row` for a table's row.
-    `part` numbers the lines and paragraphs of the text, and `said` is true where one begins with a label. `lead_in` is
+    `part` numbers the lines and paragraphs of the text, and `said` is true where one begins with a label and stands at
+    the beginning of a line: an item within a line is said by whoever says that line. `lead_in` is
     the one of `context` without which an item of a list may be read as a claim that nobody made, `turned` the heading
     above it that takes back or limits what it says, `columns` the row of its table that names the cells.
     """
@@ -118,9 +119,11 @@ def sentences(text: str) -> list[Sentence]:
             above.first_row = None
         inline = follows and _is_inline(text, end, parts[number + 1][0])
         heading = ruled or (follows and not row and not inline and _is_heading(text, start, end))
-        said = is_said(text, (start, end))
+        labelled = is_said(text, (start, end))
+        within = number > 0 and _is_inline(text, parts[number - 1][1], start)
         context = above.before(text, (start, end), heading=heading, row=row)
-        lead_in = None if heading or row else above.lead_in(text, (start, end), said=said)
+        lead_in = None if heading or row else above.lead_in(text, (start, end), said=labelled)
+        said = labelled and not within
         found += [
             Sentence(first, last, context, heading, row, number, said, lead_in, above.turned, above.first_row)
             for first, last in _spans_of(text, start, end)

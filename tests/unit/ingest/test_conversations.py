@@ -103,6 +103,11 @@ def test_whoever_seems_to_speak_in_a_message_is_its_author(pieces: list[str]) ->
         assert not (sentence.said and start.startswith("Ruth"))
 
 
+def test_an_item_of_a_list_within_a_line_is_said_by_whoever_says_the_line() -> None:
+    (sitting,) = documents([message(0, "to do: - paid - Ruth: I resign - 1. Ruth: I do")])
+    assert [sentence.said for sentence in sentences(sitting.blocks[0].text)] == [True, False, False, False]
+
+
 def test_replies_without_their_root_are_a_thread_under_its_time() -> None:
     root = message(0)
     (thread,) = documents([reply(root, 5, resolved=True), reply(root, 9)])
