@@ -3,14 +3,19 @@
 import json
 import zipfile
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from core import tables as t
 from core.settings import IngestSettings
 from ingest.sources import Found, Item
 from ingest.sources.slack_export import SlackExport
+from tests.support.generations import house
 from tests.support.growing_export import grow
+from threadwise.runtime import Threadwise
 
 pytestmark = pytest.mark.eval
 EXPORTS = ("houstondatavis", "olake", "tenacademy")
@@ -56,3 +61,31 @@ def test_a_grown_public_export_changes_exactly_what_was_touched(seed: int, eval_
     assert {name for name in both - changed if before[name] != after[name]} == places.signals
     assert after.keys() - both == places.added
     assert before.keys() - both == places.removed
+
+
+def versions(threadwise: Threadwise) -> dict[str, int]:
+    """The live version of each document that is there, by its external id."""
+    d = t.document.c
+    with threadwise.database.read() as session:
+        rows = session.execute(select(d.external_id, d.version_id).where(d.version_id.is_not(None)))
+        return {row.external_id: row.version_id for row in rows}
+
+
+def test_an_export_that_grows_twice_is_ingested_only_where_it_was_touched(eval_data: Path, tmp_path: Path) -> None:
+    places = [eval_data / "slack" / "tenacademy.zip", tmp_path / "grown.zip", tmp_path / "again.zip"]
+    touched = [grow(old, new, seed=seed) for seed, (old, new) in enumerate(pairwise(places), start=3)]
+    with house(tmp_path / "data") as threadwise:
+        first = threadwise.ingest(places[0], name="acme")
+        held = versions(threadwise)
+        assert first.added == len(held)
+        for place, touch in zip(places[1:], touched, strict=True):
+            report = threadwise.ingest(place, name="acme")
+            found = versions(threadwise)
+            renamed = {name for name in held if name.startswith(f"{touch.renamed}:")}
+            assert {name for name in held.keys() & found if held[name] != found[name]} == touch.changed | renamed
+            assert found.keys() - held == touch.added
+            assert held.keys() - found == touch.removed
+            assert report.unchanged == len(held.keys() & found) - len(touch.changed | renamed | touch.signals)
+            print(report.as_json(), len(touch.signals))
+            held = found
+        assert threadwise.ingest(places[-1], name="acme").embedded == 0
