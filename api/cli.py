@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from api import errors
 from api.commands import (
@@ -108,16 +109,25 @@ def _run() -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "it is closed", "standard output")
     try:
-        app()
-    except SystemExit as left:
-        if left.code == errors.INTERRUPTED:
-            _fail(errors.InterruptionError.now())
-        if left.code == errors.BAD_USE and wants_json():
-            hint = "Standard error says which part; threadwise --help lists the commands."
-            print_text(fitting(errors.as_json(errors.BadUseError("The command line cannot be understood.", hint=hint))))
-        raise
+        status = app(standalone_mode=False)
+    except TyperException as error:
+        if not error.message.startswith("Usage:"):
+            _fail(bad_use(error))
+        typer.echo(error.message, err=True)  # no command at all: it is the help
+        status = errors.BAD_USE
     except ThreadwiseError as error:
         _fail(error)
+    if status == errors.INTERRUPTED:
+        _fail(errors.InterruptionError.now())
+    sys.exit(status)
+
+
+def bad_use(error: TyperException) -> errors.BadUseError:
+    """What is wrong with the words of a command line, and where the right ones are listed."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "threadwise"
+    told = error.format_message().replace("Value error, ", "")
+    return errors.BadUseError(told if told.endswith((".", "?")) else f"{told}.", hint=f"See: {command} --help")
 
 
 def _fail(error: ThreadwiseError) -> NoReturn:

@@ -9,6 +9,7 @@ from api.rendering import ingest_text, one_line, table_text
 
 MICROS = 1_000_000
 NOTHING = "-"
+SHOWN = 20  # refused files that a ledger names
 
 Row = Mapping[str, Any]
 
@@ -50,13 +51,22 @@ def run_text(run: Row, report: Row) -> str:
 
 
 def ledger_text(ledger: Row) -> str:
-    """Where everything went that a run read, and what was noticed in the documents."""
+    """Where everything went that a run read, the first files that it refused, and what was noticed in documents."""
     lines = [[line[name] for name in ("channel", "bucket", "reason", "items")] for line in ledger["lines"]]
     parts = [columns(("CHANNEL", "BUCKET", "REASON", "ITEMS"), lines)]
     parts.append(f"{sum(line['items'] for line in ledger['lines'])} items in all")
+    parts += _refused_lines([row for row in ledger.get("files", ()) if row["bucket"] == "failed" and row["file"]])
     if noticed := [[one["kind"], one["detail"], one["count"]] for one in ledger["quality"]]:
         parts += ["", columns(("NOTICED", "WHAT", "HOW OFTEN"), noticed)]
     return "\n".join(parts)
+
+
+def _refused_lines(files: Sequence[Row]) -> list[str]:
+    if not files:
+        return []
+    more = [f"… and {len(files) - SHOWN} more: use --csv"] if len(files) > SHOWN else []
+    refused = [(row["file"], row["reason"]) for row in files[:SHOWN]]
+    return ["", columns(("REFUSED", "WHY"), refused), *more]
 
 
 def problems_text(run: Row) -> str:
@@ -70,6 +80,20 @@ def problems_text(run: Row) -> str:
 def _problem_line(problem: Row) -> str:
     tries = f" ({problem['attempts']} tries)" if problem["attempts"] > 1 else ""
     return f"  {one_line(problem['place'])}: {one_line(problem['code'])}: {one_line(problem['reason'])}{tries}"
+
+
+def twins_text(twins: Sequence[Row], total: int) -> str:
+    """Pairs of documents that are nearly the same, the most alike first."""
+    if not twins:
+        return "No two documents are nearly the same."
+    head = ("ALIKE", "SOURCE", "DOCUMENT", "TWIN'S SOURCE", "TWIN", "READERS")
+    shown = columns(head, map(_twin_cells, twins))
+    return shown if total == len(twins) else f"{shown}\n… and {total - len(twins)} more"
+
+
+def _twin_cells(pair: Row) -> tuple[object, ...]:
+    named = [one[name] for one in pair["documents"] for name in ("source", "external_id")]
+    return f"{pair['similarity']:.0%}", *named, "the same" if pair["same_audience"] else "different"
 
 
 def letters_text(letters: Sequence[Row]) -> str:

@@ -28,7 +28,7 @@ from core.errors import DatabaseUnavailableError, SchemaTooNewError, StorageFull
 Session = Connection
 """One open transaction. Catalogue queries take it and never commit it."""
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest schema revision; a test compares it with the migrations."""
 
 BUSY_TIMEOUT_MS = 60_000

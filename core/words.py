@@ -6,6 +6,7 @@ Tantivy alike. An open start is `OPEN_FROM`, an open end `OPEN_TO`.
 
 import hashlib
 import json
+from bisect import bisect_right
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NewType
 
@@ -160,7 +161,7 @@ class Chunk:
     context: str
     start: int
     end: int
-    anchor: str
+    anchor: str  # the stored form of where its parts stand: see core.anchors
     author: str
     valid_from: Instant
 
@@ -177,7 +178,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Text on its way into an answer, read through the barrier. `score` is normalised over the pool of its question."""
+    """Text on its way into an answer, read through the barrier. `score` is normalised over the pool of its question.
+
+    `uri` is the address of what was found. The text may begin before it and go on behind it: `places` are the offsets
+    into it, ascending, from which on it stands at another address.
+    """
 
     chunk_id: str
     document_id: str
@@ -188,3 +193,9 @@ class Passage:
     text: str
     score: float
     signals: dict[str, float]
+    places: tuple[tuple[int, str], ...] = ()
+
+    def uri_at(self, offset: int) -> str:
+        """The address of the character at this offset of the text."""
+        place = bisect_right(self.places, offset, key=lambda one: one[0])
+        return self.places[place - 1][1] if place else self.uri

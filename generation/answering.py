@@ -36,7 +36,7 @@ from generation.answers import (
 )
 from generation.budget import Budget, QuestionTooLongError
 from generation.errors import ModelMissingError
-from generation.evidence import Evidence, EvidenceFinder
+from generation.evidence import Evidence, EvidenceFinder, Quote
 from generation.model import LanguageModel, Sampling
 from generation.prompts import STOPS, Context, Prompt, Template, assemble
 from generation.rendering import plain_text, render_text
@@ -317,19 +317,21 @@ class Answerer:
 def _citations(evidence: Evidence, passages: Sequence[Passage]) -> list[Citation]:
     worth = WORTH_QUOTING * evidence.quotes[0].score
     kept = [quote for quote in evidence.quotes if quote.score >= worth]
-    return [
-        Citation(
-            number=number,
-            chunk_id=passages[quote.passage].chunk_id,
-            document_id=passages[quote.passage].document_id,
-            external_id=passages[quote.passage].external_id,
-            source=passages[quote.passage].source,
-            title=render_text(passages[quote.passage].title, {passages[quote.passage].uri}),
-            uri=passages[quote.passage].uri,
-            quote=render_text(quote.text, {passages[quote.passage].uri}),
-        )
-        for number, quote in enumerate(kept, 1)
-    ]
+    return [_citation(number, quote, passages[quote.passage]) for number, quote in enumerate(kept, 1)]
+
+
+def _citation(number: int, quote: Quote, passage: Passage) -> Citation:
+    uri = passage.uri_at(quote.start)
+    return Citation(
+        number=number,
+        chunk_id=passage.chunk_id,
+        document_id=passage.document_id,
+        external_id=passage.external_id,
+        source=passage.source,
+        title=render_text(passage.title, {uri}),
+        uri=uri,
+        quote=render_text(quote.text, {uri}),
+    )
 
 
 def _nearest(passages: Sequence[Passage]) -> tuple[Nearest, ...]:

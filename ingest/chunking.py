@@ -2,39 +2,30 @@
 
 Whole blocks are packed greedily, so that what is appended to a document leaves its earlier chunks as they were and
 their embeddings in the cache. A block is split only where it does not fit by itself; only there do chunks overlap.
+No chunk ends with a heading or question that fits into the next one, where its sequel is.
+A page that says more than a few lines begins a chunk, so that what is found leads to the page on which it stands.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, takewhile
-from typing import Protocol
+from itertools import groupby, pairwise, takewhile
 
 from core.errors import InvalidSettingError
 from core.words import OPEN_FROM, Chunk, Document, Instant, chunk_id_of, digest_of
 from ingest.markup import without_struck
+from ingest.places import Places, page_of
+from ingest.splitting import SEPARATORS, Tokenizer, pieces
 
-PIPELINE_VERSION = "2"  # raise it when the same document would be cut or headed differently
+PIPELINE_VERSION = "3"  # raise it when the same document would be cut or headed differently
 HEADER_SHARE = 3  # a header longer than 1/3 of the budget is cut
 OVERLAP_SHARE = 4  # an overlap longer than 1/4 of the budget is cut
-SMALL_SHARE = 4  # a last chunk smaller than 1/4 of the budget shares out with the one before it
+SMALL_SHARE = 4  # a last chunk, or a page, smaller than 1/4 of the budget shares with a neighbour
 CHARACTERS_PER_TOKEN = 5  # English has 4 to 5: a longer body will hardly fit as a whole, and that is not tried
-SEPARATORS = [r"\n\s*\n", r"\n", r"(?<=[.!?;:])\s+", r"\s+"]
-
-
-class Tokenizer(Protocol):
-    """The embedder's own way to cut text into tokens."""
-
-    @property
-    def special(self) -> int:
-        """How many tokens are put around every text."""
-
-    def count(self, text: str) -> int:
-        """The tokens of a text without the special ones."""
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each of them begins and ends, in characters."""
+LEADS = 2  # so many headings and questions at the end of a chunk go with what follows them
+ASKING = re.compile(r"[?:]\W*$")
+TITLED = re.compile(r"[*_]*[^\W\d_](?:\S*\s+){0,9}\S*[^\s.!;,]")  # short, no sentence and no item of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +60,7 @@ def chunk_document(
     if not body.strip():
         return []
     cutter = _Cutter(document=document, body=body, tokenizer=tokenizer, limits=limits)
+    places = Places.of(document, (part for _, part in _parts(document)))
     sha = document.content_sha
     return [
         Chunk(
@@ -78,7 +70,7 @@ def chunk_document(
             context=span.header,
             start=span.start,
             end=span.end,
-            anchor=document.blocks[span.first].anchor,
+            anchor=places.line(span.start, span.first, span.last),
             author=document.blocks[span.first].speaker or document.author,
             valid_from=_valid_from(document, span),
         )
@@ -141,13 +133,14 @@ class _Cutter:
             yield whole
             return
         self.starts = [start for start, _ in self.tokenizer.spans(self.body)]
-        for group in self._shared_out(self._packed()):
-            yield from self._fitting(group)
+        for pages in self._pages():
+            for group in self._shared_out(self._packed(pages)):
+                yield from self._fitting(group)
 
     def _whole(self) -> _Span | None:
-        if len(self.body) > self.target * CHARACTERS_PER_TOKEN:
-            return None
         blocks = self.document.blocks
+        if len(self.body) > self.target * CHARACTERS_PER_TOKEN or len(set(map(page_of, blocks))) > 1:
+            return None
         first = next((index for index, (_, part) in enumerate(_parts(self.document)) if part.strip()), 0)
         # The first block's line shows all of its headings, so that the header needs none.
         span = _trimmed(self.body, _Span(0, len(self.body), self._header(()), first, len(blocks) - 1))
@@ -207,7 +200,7 @@ class _Cutter:
         rest = replace(unit, above=self.document.blocks[unit.block].heading)
         room = max(self.target - max(self._opening(unit), self._opening(rest)) - self.overlap, 1)
         before = start = unit.start
-        for piece in _pieces(self.body[unit.start : unit.end], room, self._known(unit), self.tokenizer):
+        for piece in pieces(self.body[unit.start : unit.end], room, self._known(unit), self.tokenizer):
             end = start + len(piece)
             tokens = self._tokens(start, end)
             if start == unit.start:
@@ -237,24 +230,61 @@ class _Cutter:
         repeated = self.tokenizer.count(self.body[first:end])
         return (first, repeated) if repeated <= self.overlap else (end, 0)
 
-    def _packed(self) -> list[list[_Unit]]:
+    def _pages(self) -> list[list[_Unit]]:
+        """The units page by page, those of a small page with the next; all together where there are no pages."""
+        pages: list[list[_Unit]] = []
+        for _, units in groupby(self._units(), key=lambda unit: page_of(self.document.blocks[unit.block])):
+            if pages and sum(unit.tokens for unit in pages[-1]) * SMALL_SHARE < self.target:
+                pages[-1].extend(units)
+            else:
+                pages.append(list(units))
+        return pages
+
+    def _packed(self, units: Iterable[_Unit]) -> list[list[_Unit]]:
         groups: list[list[_Unit]] = []
         size = self.target + 1
-        for unit in self._units():
+        for unit in units:
             if size + unit.tokens <= self.target:
                 groups[-1].append(unit)
                 size += unit.tokens
             else:
-                groups.append([unit])
-                size = self._opening(unit) + unit.tokens
+                groups.append([*self._carried(groups, unit), unit])
+                size = self._size(groups[-1])
         return groups
+
+    def _carried(self, groups: Sequence[list[_Unit]], unit: _Unit) -> list[_Unit]:
+        """Headings and questions taken from the end of the last group, because their sequel is `unit`."""
+        if not groups:
+            return []
+        group = groups[-1]
+        at = len(group)
+        while at > max(len(group) - LEADS, 1) and self._leads(group[at - 1]):
+            at -= 1
+        carried = group[at:]
+        if sum(each.tokens for each in carried) * SMALL_SHARE > self.target:
+            return []
+        if not carried or self._size([*carried, unit]) > self.target:
+            return []
+        del group[at:]
+        return carried
+
+    def _leads(self, unit: _Unit) -> bool:
+        """Whether it says little without what follows: a question, what ends in a colon, a page's line in bold."""
+        line = self.body[unit.start : unit.end].rstrip().rpartition("\n")[2]
+        block = self.document.blocks[unit.block]
+        return bool(ASKING.search(line) or (not block.speaker and TITLED.fullmatch(line)))
 
     def _shared_out(self, groups: list[list[_Unit]]) -> list[list[_Unit]]:
         """The groups with a small last one evened out with its neighbour, as far as whole units allow."""
         if not groups[1:] or self._size(groups[-1]) * SMALL_SHARE >= self.target:
             return groups
         units = groups[-2] + groups[-1]
-        best = min(range(1, len(units)), key=lambda at: max(self._size(units[:at]), self._size(units[at:])))
+
+        def cost(at: int) -> tuple[bool, bool, int]:
+            size = max(self._size(units[:at]), self._size(units[at:]))
+            return size > self.target, self._leads(units[at - 1]), size
+
+        best = min(range(1, len(units)), key=cost)
         return [*groups[:-2], units[:best], units[best:]]
 
     def _size(self, group: Sequence[_Unit]) -> int:
@@ -317,53 +347,3 @@ def _trimmed(body: str, span: _Span) -> _Span:
 def _valid_from(document: Document, span: _Span) -> Instant:
     times = [block.at for block in document.blocks[span.first : span.last + 1] if block.at is not None]
     return max(times, default=document.valid_from if document.valid_from is not None else OPEN_FROM)
-
-
-def _pieces(text: str, room: int, known: dict[str, int], tokenizer: Tokenizer) -> list[str]:
-    """Parts that join to exactly `text`, of at most `room` tokens each and of about equal length."""
-    tokens = known[text]
-
-    def length(part: str) -> int:
-        if part not in known:
-            known[part] = tokenizer.count(part)
-        return known[part]
-
-    parts = max(-(-tokens // room), 1)
-    pieces = _split(text, min(room, -(-tokens // parts) + room // 16), tokenizer, length)
-    if len(pieces) > parts:  # no boundary where it was wanted: as many parts, but without a tiny last one
-        pieces = _split(text, min(room, -(-tokens // len(pieces)) + room // 16), tokenizer, length)
-    return pieces
-
-
-def _split(text: str, size: int, tokenizer: Tokenizer, length: Callable[[str], int]) -> list[str]:
-    from langchain_text_splitters import RecursiveCharacterTextSplitter  # noqa: PLC0415 - .6 s, for long blocks only
-
-    splitter = RecursiveCharacterTextSplitter(
-        separators=SEPARATORS,
-        is_separator_regex=True,
-        keep_separator="end",
-        strip_whitespace=False,
-        chunk_size=size,
-        chunk_overlap=0,
-        length_function=length,
-    )
-    pieces: list[str] = []
-    for piece in splitter.split_text(text):
-        one_word = not piece.split(maxsplit=1)[1:]  # anything else was put together within the size
-        pieces += _split_word(piece, size, tokenizer) if one_word and length(piece) > size else [piece]
-    return pieces
-
-
-def _split_word(text: str, size: int, tokenizer: Tokenizer) -> list[str]:
-    """What has no white space to split at, cut between tokens."""
-    from langchain_text_splitters.base import Tokenizer as TokenCut  # noqa: PLC0415
-    from langchain_text_splitters.base import split_text_on_tokens  # noqa: PLC0415
-
-    starts = [0, *(start for start, _ in tokenizer.spans(text)[1:]), len(text)]
-    cut = TokenCut(
-        chunk_overlap=0,
-        tokens_per_chunk=size,
-        encode=lambda _: list(range(len(starts) - 1)),
-        decode=lambda ids: text[starts[ids[0]] : starts[ids[-1] + 1]],
-    )
-    return split_text_on_tokens(text=text, tokenizer=cut)

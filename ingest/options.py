@@ -7,16 +7,25 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
-from core.errors import InvalidSettingError
+from core.errors import InvalidSettingError, ThreadwiseError
 from core.words import MICROS, Instant
+from ingest.hygiene import languages
 
 Policy = Literal["keep", "mask", "quarantine"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 WORKSPACE_URL = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/?", re.ASCII | re.IGNORECASE)
-LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
 DAY = 86_400 * MICROS
 PATTERNS = 100  # more are no choice but a listing
 PATTERN_CHARACTERS = 200
+# What is said of conversations alone is none of these.
+OF_FILES = ("include", "exclude", "personal_data", "languages")
+OF_A_CORPUS = ("personal_data", "languages")
+
+
+class UnfitOptionError(ThreadwiseError):
+    """An option was given for a source of a kind that it says nothing about."""
+
+    code = "unfit_option"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +56,7 @@ class SourceOptions:
             raise InvalidSettingError(
                 f"There is no policy {self.personal_data!r} for personal data.", hint=f"Use {', '.join(POLICIES)}."
             )
-        for code in self.languages:
-            if not LANGUAGE.fullmatch(code):
-                raise InvalidSettingError(f"{code!r} is no language.", hint="Give codes of ISO 639-1: en, de, fr.")
+        self._check_languages()
         if self.period and self._days[0] > self._days[1]:
             raise InvalidSettingError("The period ends before it begins.", hint="Give it as 2026-01-01..2026-03-31.")
 
@@ -94,6 +101,16 @@ class SourceOptions:
                 f"{self.period!r} is no period.", hint="Give its first and last day: 2026-01-01..2026-03-31."
             ) from error
 
+    def _check_languages(self) -> None:
+        for code in self.languages:
+            if code not in languages.NAMES:
+                meant = languages.meant_by(code)
+                hint = f"Did you mean {meant} ({languages.NAMES[meant]})? " if meant else ""
+                raise InvalidSettingError(
+                    f"{code[: languages.LONGEST]!r} is no language that can be told of a text.",
+                    hint=f"{hint}Give codes of ISO 639-1: en, de, fr.",
+                )
+
     def _check_patterns(self) -> None:
         for pattern in (*self.include, *self.exclude):
             if not pattern.strip() or len(pattern) > PATTERN_CHARACTERS:
@@ -107,6 +124,20 @@ class SourceOptions:
 
 AS_USUAL = SourceOptions()
 """What holds where nobody has chosen anything."""
+
+
+def require_fit(kind: str, given: Mapping[str, Any]) -> None:
+    """Raise `UnfitOptionError` for an option given now that changes nothing about how this kind of source is read.
+
+    One that is taken back, which is what its default does, fits everything.
+    """
+    fitting = {"files": OF_FILES, "beir": OF_A_CORPUS}.get(kind)
+    chosen = AS_USUAL.changed_by(given).as_json()
+    if fitting is not None and (unfit := [name for name in chosen if name not in fitting]):
+        raise UnfitOptionError(
+            f"The option {unfit[0]!r} says nothing about a source of kind {kind}.",
+            hint=f"Leave it out; for this kind there are: {', '.join(fitting)}.",
+        )
 
 
 def _midnight(day: date) -> Instant:

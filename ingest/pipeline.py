@@ -26,6 +26,7 @@ from ingest.errors import (
 )
 from ingest.hygiene.inspection import HYGIENE_VERSION
 from ingest.lease import kept
+from ingest.linking import BESIDE, Linker
 from ingest.locks import source_lock
 from ingest.options import SourceOptions
 from ingest.planning import Planned, Planner, fence
@@ -88,6 +89,7 @@ class Ingestion:
         self.clock = clock
         self.locks = locks
         self.end = RunEnd(database, clock)
+        self.linker = Linker(database, blobs, clock)
         self.planner = Planner(database, blobs, clock, lanes=settings.workers)
 
     @property
@@ -249,6 +251,7 @@ class Ingestion:
             )
             loop.run(report)
             embed_seconds = preparer.embed_seconds
+        self.linker.catch_up(open_items + BESIDE, stop)
         crashpoint("finish.before")
         with self.database.write() as session:
             state, fingerprint = runs.finish(session, target.run_id, token, self.clock())

@@ -32,6 +32,7 @@ class Findings:
     graves: Graves
     ignored: frozenset[tuple[str, str]] = frozenset()  # (external id, blob hash) of what is done without
     options: SourceOptions = field(default_factory=SourceOptions)
+    by_item: bool = False  # what reaches no document is counted by its own name
     covered: Covered | None = None  # from when to before when the source says anything, None = always
     quality: Counter[tuple[str, str]] = field(default_factory=Counter)
     work: list[tuple[str, ChangeKind, str]] = field(default_factory=list)
@@ -205,7 +206,8 @@ class Findings:
 
     def _count(self, document: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
         for entry in entries:
-            self.ledger[document, entry.channel, entry.bucket, entry.reason] += 1
+            name = document or (entry.item if self.by_item else "")
+            self.ledger[name, entry.channel, entry.bucket, entry.reason] += 1
 
 
 def _concerns(prefix: str, name: str) -> bool:

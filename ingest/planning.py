@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from core.blobs import BlobStore
-from core.catalog import documents, leases, letters, plans, purging, queue, runs, sequence, sources
+from core.catalog import documents, leases, letters, outcomes, plans, purging, queue, runs, sequence, sources
 from core.catalog.documents import Target
 from core.catalog.queue import ClaimedRun
 from core.clock import Clock
@@ -15,7 +15,6 @@ from core.errors import LostClaimError
 from ingest import buried, enacting, estimate
 from ingest.enacting import Resolution
 from ingest.errors import DocumentNotFoundError, EmptySourceError, RunCancelledError, RunStoppedError
-from ingest.merging import Covered
 from ingest.options import SourceOptions
 from ingest.plan import Findings, examine
 from ingest.recipe import Recipe
@@ -50,7 +49,7 @@ class Planner:
         Raises `EmptySourceError`, `DocumentNotFoundError`, `RunStoppedError` and `RunCancelledError`.
         """
         while True:
-            findings = self._findings(planned.target, request.options, source.covered)
+            findings = self._findings(planned.target, request.options, source)
             examine(source, findings, self.blobs, self._watch(planned.claimed.id, stop))
             if request.document:
                 _restrict(findings, request.document)
@@ -116,7 +115,7 @@ class Planner:
 
         return check
 
-    def _findings(self, target: Target, options: SourceOptions, covered: Covered | None) -> Findings:
+    def _findings(self, target: Target, options: SourceOptions, source: Source) -> Findings:
         with self.database.read() as session:
             return Findings(
                 documents.known_documents(session, target.source_id),
@@ -124,7 +123,8 @@ class Planner:
                 graves=buried.graves_of(session, target.source_id),
                 ignored=letters.ignored_documents(session, target.source_id),
                 options=options,
-                covered=covered,
+                by_item=source.kind == outcomes.OF_FILES,
+                covered=source.covered,
             )
 
     def _refuse_emptied(

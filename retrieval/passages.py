@@ -1,17 +1,23 @@
 """Hits and their neighbouring chunks made into text that reads like the document, without repeated overlap."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from core.anchors import Anchors, distinct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A chunk's place in its document's body: `text` is the body from character `start` up to `end`."""
+    """A chunk's place in its document's body: `text` is the body from character `start` up to `end`.
+
+    `anchors` say where which part of it stands, by offsets into its own text.
+    """
 
     ordinal: int
     start: int
     end: int
     text: str
+    anchors: Anchors = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,26 +30,45 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadableText:
-    """What is shown for one hit: `hit` is its index, `absorbed` are the later hits whose chunk it shows too."""
+    """What is shown for one hit: `hit` is its index, `absorbed` are the later hits whose chunk it shows too.
+
+    `anchors` say where which part of `text` stands.
+    """
 
     hit: int
     absorbed: tuple[int, ...]
     ordinals: tuple[int, ...]
     text: str
+    anchors: Anchors = ()
 
 
 def merge_spans(spans: Sequence[Span]) -> str:
     """Join the body's text under the spans of one document, in its order: overlap once, a gap as one newline."""
-    pieces: list[str] = []
+    return "".join(f"{gap}{span.text[shown:]}" for gap, shown, span in _adding(spans))
+
+
+def merge_anchors(spans: Sequence[Span]) -> Anchors:
+    """The places of the parts of what `merge_spans` makes of the same spans."""
+    found: list[tuple[int, str]] = []
+    at = 0
+    for gap, shown, span in _adding(spans):
+        at += len(gap)
+        found += ((at + max(offset - shown, 0), anchor) for offset, anchor in span.anchors)
+        at += len(span.text) - shown
+    return distinct(found)
+
+
+def _adding(spans: Sequence[Span]) -> Iterator[tuple[str, int, Span]]:
+    """In the body's order each span that adds text, what goes before it, and how much of it is there already."""
     reached: int | None = None
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
         if reached is None or span.start > reached:
-            pieces.append(span.text if reached is None else f"\n{span.text}")
-            reached = span.end
+            yield "" if reached is None else "\n", 0, span
         elif span.end > reached:
-            pieces.append(span.text[reached - span.start :])
-            reached = span.end
-    return "".join(pieces)
+            yield "", reached - span.start, span
+        else:
+            continue
+        reached = span.end
 
 
 def readable_texts(hits: Sequence[Hit], neighbours: Mapping[str, Sequence[Span]], *, reach: int) -> list[ReadableText]:
@@ -69,6 +94,7 @@ def readable_texts(hits: Sequence[Hit], neighbours: Mapping[str, Sequence[Span]]
             absorbed=tuple(absorbed[place]),
             ordinals=tuple(span.ordinal for span in spans),
             text=merge_spans(spans),
+            anchors=merge_anchors(spans),
         )
         for place, spans in spans_of.items()
     ]

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from core.anchors import anchors_of
 from core.catalog import audiences, passages
 from core.catalog.passages import PassageRow, Place
 from core.clock import Clock
@@ -24,7 +25,7 @@ from features.filters import PassageFilter
 from features.store import FeatureStore
 from retrieval import duplicates, fusion, mmr
 from retrieval.errors import EmptyQuestionError, NothingIngestedError
-from retrieval.passages import Hit, Span, readable_texts
+from retrieval.passages import Hit, ReadableText, Span, readable_texts
 from retrieval.query import Query
 
 Vector = NDArray[np.float32]
@@ -59,7 +60,8 @@ class Ranking:
 
     def as_json(self) -> dict[str, object]:
         """The shape that tools rely on. `took_ms` includes embedding the question."""
-        return {"passages": [asdict(passage) for passage in self.passages], "took_ms": round(self.took_ms, 3)}
+        shown = [{name: value for name, value in asdict(one).items() if name != "places"} for one in self.passages]
+        return {"passages": shown, "took_ms": round(self.took_ms, 3)}
 
 
 class Retriever:
@@ -201,7 +203,7 @@ class Retriever:
         own = [texts[_key(pool.places[row])] for row in shown]
         hits = [Hit(document_id=row.document_id, span=_span(row)) for row in own]
         merged = readable_texts(hits, near, reach=reach)[:top_k]
-        return [_passage(own[text.hit], text.text, pool, shown[text.hit]) for text in merged]
+        return [_passage(own[text.hit], text, pool, shown[text.hit]) for text in merged]
 
 
 def _key(place: Place) -> tuple[str, int]:
@@ -220,23 +222,27 @@ def _first_of_each_text(
 
 
 def _span(row: PassageRow) -> Span:
-    return Span(ordinal=row.ordinal, start=row.start, end=row.end, text=row.text)
+    # A conversation's own link already opens it.
+    anchors = anchors_of(row.anchor) if row.kind == "page" else ()
+    return Span(ordinal=row.ordinal, start=row.start, end=row.end, text=row.text, anchors=anchors)
 
 
-def _address(row: PassageRow) -> str:
-    """A page is cited at the heading of the hit; a conversation's own link already opens it."""
-    return f"{row.uri}#{row.anchor}" if row.kind == "page" and row.anchor else row.uri
-
-
-def _passage(row: PassageRow, text: str, pool: Pool, place: int) -> Passage:
+def _passage(row: PassageRow, text: ReadableText, pool: Pool, place: int) -> Passage:
+    """The passage of a hit: at the page or heading where its own chunk begins, with those of all that it shows."""
+    own = next((anchor for _, anchor in _span(row).anchors), "")
     return Passage(
         chunk_id=row.chunk_id,
         document_id=row.document_id,
         external_id=row.external_id,
         source=row.source,
         title=row.title,
-        uri=_address(row),
-        text=text,
+        uri=_address(row.uri, own),
+        text=text.text,
         score=float(pool.relevance[place]),
         signals={name: float(column[place]) for name, column in pool.signals.items()},
+        places=tuple((offset, _address(row.uri, anchor)) for offset, anchor in text.anchors),
     )
+
+
+def _address(uri: str, anchor: str) -> str:
+    return f"{uri}#{anchor}" if anchor else uri

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from core.catalog import sources
@@ -14,10 +15,11 @@ from core.database import Database
 from core.errors import UnknownSourceError
 from core.settings import IngestSettings
 from ingest.errors import SourceNotFoundError
-from ingest.options import SourceOptions
+from ingest.options import SourceOptions, require_fit
 from ingest.request import Request
 from ingest.sources import Source, open_source
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 AS_IN_SOURCE = "as-in-source"
 """An audience that ends an earlier one: the source itself says again who may read."""
 
@@ -65,22 +67,28 @@ class Opening:
 
     def request(self, asked: SubmitRequest, known: KnownSource | None, path: str) -> Request:
         """What is asked, settled with what is known. Raises `InvalidSettingError` and `ValueRefusedError`."""
-        before = SourceOptions().changed_by(known.options if known else {})
         return Request(
             name=asked.source,
             location=path,
             audience=_audience(asked.audience, known),
             kind=asked.kind,
-            options=before.changed_by(asked.options),
+            options=SourceOptions().changed_by({**(known.options if known else {}), **asked.options}),
             allow_empty=asked.allow_empty,
             document=asked.document,
             plan_only=asked.plan_only,
         )
 
-    def source(self, path: Path | str, request: Request, kind: str | None = None) -> Source:
-        """The source at this path, read as the request says; raises what `open_source` raises."""
+    def source(
+        self, path: Path | str, request: Request, kind: str | None = None, *, given: Mapping[str, Any] = NOTHING
+    ) -> Source:
+        """The source at this path, read as the request says; raises what `open_source` raises.
+
+        `given` are the options that somebody has just chosen: `UnfitOptionError` where they are none for its kind.
+        """
         opened = partial(open_source, path, name=request.name, settings=self.settings, now=self.clock())
-        return opened(kind or request.kind, audience=request.audience, options=request.options)
+        source = opened(kind or request.kind, audience=request.audience, options=request.options)
+        require_fit(source.kind, given)
+        return source
 
     def asked(self, asked: SubmitRequest) -> tuple[Source, Request]:
         """What somebody asks for, opened to see that it is there. Raises `UnknownSourceError` too."""
@@ -90,7 +98,7 @@ class Opening:
             raise UnknownSourceError(f"No source {asked.source!r} is known.", hint="Upload it, or give its path.")
         # What kind it is is found out anew unless somebody says it: an export must never be read as a folder of pages.
         request = self.request(asked, known, path)
-        return self.source(path, request), request
+        return self.source(path, request, given=asked.options), request
 
     def claimed(self, claimed: ClaimedRun) -> tuple[Source | None, Request]:
         """The source of a run and how to read it: as it was submitted, else as it was read last.

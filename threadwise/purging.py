@@ -20,7 +20,7 @@ from features.words import WordIndex
 
 STORES = (
     *("documents", "versions", "chunks", "vectors", "words", "signals", "builds", "answers", "feedback", "blobs"),
-    *("memberships", "inbox", "plans", "log"),
+    *("likeness", "memberships", "inbox", "plans", "log"),
 )
 
 

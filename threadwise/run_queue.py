@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.catalog import idempotency, letters, overview, plans, queue, retries, runs, sources
+from core.catalog import idempotency, letters, outcomes, overview, plans, queue, retries, runs, sources
 from core.catalog.letters import Letter
 from core.catalog.overview import RunRow, SourceRow, Standing
 from core.catalog.plans import StoredPlan
@@ -160,12 +160,16 @@ class RunQueue:
             return runs.quarantined(session, run_id)
 
     def ledger(self, run_id: str) -> dict[str, Any]:
-        """Where everything went that a run read, and what was noticed in it. Raises `RunNotFoundError`."""
+        """Where everything went that a run read, file by file where there are files, and what was noticed in it.
+
+        Raises `RunNotFoundError`.
+        """
         self.standing(run_id)
         with self.database.read() as session:
             return {
                 "run_id": run_id,
                 "lines": overview.ledger(session, run_id),
+                "files": outcomes.of_files(session, run_id),
                 "quality": overview.quality(session, run_id),
             }
 

@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from core import clock
 from core.blobs import BlobStore
-from core.catalog import answers, audiences, builds, generations, passages, runs, sources
+from core.catalog import answers, audiences, builds, generations, likeness, passages, runs, sources
 from core.catalog.answers import StoredAnswer
+from core.catalog.likeness import Pair
 from core.catalog.passages import Reader
 from core.database import Database
-from core.errors import AnswerNotFoundError, UnknownPrincipalError
+from core.errors import AnswerNotFoundError, UnknownPrincipalError, UnknownSourceError
 from core.settings import Settings
 from core.words import EVERYONE
 from features.embedding import Embedder, embed_question, open_embedder
@@ -269,7 +270,8 @@ class Threadwise:
             with suppress(SourceUnreadableError):
                 if unchanged := self.ingestion.repeat(self.opening.source(path, request, known.kind), request):
                     return unchanged
-        return self.ingestion.ingest(self.opening.source(path, request), request, report)
+        source = self.opening.source(path, request, given=asked.options)
+        return self.ingestion.ingest(source, request, report)
 
     def free_name(self, path: Path) -> str:
         """The name that a path gives its source. Raises `SourceNameTakenError` if another path has it already."""
@@ -292,6 +294,16 @@ class Threadwise:
         """(place, code, reason) of everything a run could not take."""
         with self.database.read() as session:
             return runs.quarantined(session, run_id)
+
+    def twins(self, *, source: str | None = None, limit: int) -> tuple[int, list[Pair]]:
+        """How many pairs of documents are nearly the same, in one source or in all, and the most alike; for admins.
+
+        Raises `UnknownSourceError`.
+        """
+        with self.database.read() as session:
+            if source is not None and sources.known_source(session, source) is None:
+                raise UnknownSourceError(f"No source {source!r} is known.", hint="threadwise sources lists them.")
+            return likeness.pairs(session, source=source, limit=limit)
 
     def reader(self, principal: str | None = None) -> Reader:
         """Who asks: the named principal with all it holds, or `everyone`. Raises `UnknownPrincipalError`."""

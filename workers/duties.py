@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Sweeper:
-    """Rings for every run that could be taken and that nobody has taken for `quiet_seconds`."""
+    """Rings for the next run of every source, where it could be taken and nobody has for `quiet_seconds`."""
 
     opened: Callable[[], Database]
     waiting: Callable[[], int]  # rings at the broker

@@ -1,4 +1,4 @@
-"""`threadwise documents`: delete documents and people for good, see what was deleted, and allow it again."""
+"""`threadwise documents`: delete documents and people for good, see what was deleted, allow it again; see twins."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from threadwise.runtime import Threadwise
 
 app = typer.Typer(
-    help="Delete documents and people for good, with a receipt of every store.",
+    help="Delete documents and people for good, with a receipt of every store; see which are nearly the same.",
     epilog="Example: threadwise documents delete 0123456789abcdef0123456789abcdef --reason 'asked for by HR'",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -91,6 +91,32 @@ def allow(
         print_json({"allowed": ids})
     else:
         print_text(f"{len(ids)} may come back. Now ingest their source again.")
+
+
+@app.command()
+def twins(
+    *,
+    source: Annotated[str | None, typer.Option("--source", help="Only pairs with a document of this source.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 100,
+    data_dir: options.DataDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show pairs of documents that are nearly the same, and whether both are for the same readers.
+
+    Each stays as it is and is read by its own audience alone.
+
+    Example: threadwise documents twins --source handbook
+    """
+    named = None if source is None else options.present(source, "the source")
+    with _opened(data_dir) as threadwise:
+        total, pairs = threadwise.twins(source=named, limit=limit)
+    rows = [pair.as_json() for pair in pairs]
+    if as_json:
+        print_json({"total": total, "twins": rows})
+        return
+    from api.listing import twins_text  # noqa: PLC0415
+
+    print_text(twins_text(rows, total))
 
 
 def _opened(data_dir: str | None) -> "Threadwise":

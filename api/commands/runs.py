@@ -82,13 +82,14 @@ def _show_problems(installation: Installation, run: Json) -> None:
 def ledger(
     run_id: options.RunId,
     *,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the lines as CSV.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the lines as CSV, for files one each.")] = False,
     data_dir: options.DataDir = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show where everything went that a run read: each message or file is in exactly one line.
 
-    Below it stands what was noticed in the documents: secrets that were masked, personal data, languages. Never text.
+    Below it stand the files that were refused, and what was noticed in the documents: secrets that were masked,
+    personal data, languages. Never text. With --csv or --json a folder of files has a line for each file.
 
     Example: threadwise runs ledger 0123456789abcdef0123456789abcdef --csv > ledger.csv
     """
@@ -100,7 +101,7 @@ def ledger(
     if as_json:
         print_json(found)
     else:
-        print_text(ledger_csv(found["lines"]).rstrip() if as_csv else ledger_text(found))
+        print_text(ledger_csv(found).rstrip() if as_csv else ledger_text(found))
 
 
 @app.command()

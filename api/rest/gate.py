@@ -70,6 +70,7 @@ SCOPES: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("DELETE", "/v1/keys/{key_id}"): ADMIN,
     ("GET", "/v1/audit"): ADMIN,
     ("DELETE", "/v1/documents/{document_id}"): ADMIN,
+    ("GET", "/v1/documents/twins"): ADMIN,
     ("GET", "/v1/deletions"): ADMIN,
     ("POST", "/v1/people/erase"): ADMIN,
     ("GET", "/metrics"): ADMIN,

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Select, and_, case, cast, func, literal, sele
 
 from core import tables as t
 from core.catalog import leases, letters, runs
+from core.catalog.sources import was_read
 from core.clock import database_now
 from core.database import Session
 from core.words import MICROS, Instant
@@ -130,7 +131,10 @@ class Standing:
 
 
 def sources(session: Session, *, stale_hours: float) -> list[SourceRow]:
-    """Every source, by name. Stale is one that was not up to date for so long, or for two of its own intervals."""
+    """Every source that was ever read, by name.
+
+    Stale is one that was not up to date for so long, or for two of its own intervals.
+    """
     s, d, r = t.source.c, t.document.c, t.run.c
     live = (
         select(d.source_id, func.count().label("documents")).where(d.version_id.is_not(None)).group_by(d.source_id)
@@ -148,6 +152,7 @@ def sources(session: Session, *, stale_hours: float) -> list[SourceRow]:
         select(*columns, func.coalesce(live.c.documents, 0), *last, fresh, stale)
         .outerjoin(live, live.c.source_id == s.id)
         .outerjoin(t.run, r.id == newest.scalar_subquery())
+        .where(was_read())
         .order_by(s.name)
     )
     found = [dict(zip(SourceRow.__slots__, row, strict=True)) for row in session.execute(rows)]

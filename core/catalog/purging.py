@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, case, delete, false, func, or_, select, text, union, update
 
 from core import tables as t
+from core.catalog import likeness
 from core.catalog.sequence import lock
 from core.catalog.tombstones import OPEN, batches
 from core.database import Database, Session
@@ -21,6 +22,7 @@ Removed = dict[str, set[str]]
 
 CHECKPOINT_MS = 2_000
 _ID = re.compile(r"[0-9a-f]{32}")
+_OF_DOCUMENTS = (("builds", t.build), ("signals", t.document_signals))
 _REFERRING = (t.document, t.version, t.work, t.dead_letter)
 
 
@@ -105,9 +107,11 @@ def remove(session: Session, scope: Scope, vectors: Collection[str] = ()) -> Rem
     removed["chunks"] = _deleted(session, t.chunk, c.id, chunks)
     removed["vectors"] = _remove_vectors(session, texts.union(vectors))
     whole = [place.document_id for place in scope.whole]
-    for name, table in (("builds", t.build), ("signals", t.document_signals)):
+    for name, table in _OF_DOCUMENTS:
         number = table.c.document_id
         removed[name] = _deleted(session, table, number, [number.in_(some) for some in batches(whole)])
+    # A sketch is of the live version: what was said in an older one may be in it still.
+    removed["likeness"] = likeness.forget(session, [*whole, *(place.document_id for place in scope.older)])
     removed["versions"] = _deleted(session, t.version, v.id, _parts(scope, v.document_id, v.id))
     d = t.document.c
     removed["documents"] = _deleted(session, t.document, d.id, [d.id.in_(some) for some in batches(whole)])
@@ -148,7 +152,7 @@ def left_rows(session: Session, scope: Scope, removed: Removed) -> dict[str, int
         "versions": _found(session, v.id, _parts(scope, v.document_id, v.id)),
         "documents": _found(session, t.document.c.id, [t.document.c.id.in_(some) for some in batches(whole)]),
     }
-    for name, table in (("builds", t.build), ("signals", t.document_signals)):
+    for name, table in (*_OF_DOCUMENTS, ("likeness", t.likeness)):
         number = table.c.document_id
         left[name] = _found(session, number, [number.in_(some) for some in batches(whole)])
     return {name: len(rows) for name, rows in left.items()}

@@ -10,7 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, and_, cast, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ScalarSelect,
+    Subquery,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from core import tables as t
 from core.catalog import letters
@@ -101,11 +114,14 @@ def forget_sent(session: Session, before: Instant) -> int:
 
 
 def free_runs(session: Session) -> dict[str, int]:
-    """Every run that a worker may take and that no unsent ring is for, with its attempts so far; oldest first."""
-    r = t.run.c
+    """Of every source the run that is next, where a worker may take it and no unsent ring is for it; oldest first.
+
+    With its attempts so far. Those behind it need no ring before it has ended.
+    """
+    free = _next_of_each_source()
     unsent_ring = select(t.outbox.c.run_id).where(t.outbox.c.sent_at.is_(None))
-    rows = select(r.id, r.attempt).where(_free(), r.id.not_in(unsent_ring)).order_by(r.queued_at, r.id)
-    return {row[0]: row[1] for row in session.execute(rows)}
+    rows = select(free.c.id, free.c.attempt).where(free.c.place == 1, free.c.id.not_in(unsent_ring))
+    return {row[0]: row[1] for row in session.execute(rows.order_by(free.c.queued_at, free.c.id))}
 
 
 def claim_run(session: Session, run_id: str, *, token: str) -> ClaimedRun | None:
@@ -118,10 +134,10 @@ def claim_run(session: Session, run_id: str, *, token: str) -> ClaimedRun | None
     # The run before its source, as whoever works on a run or applies a plan: else two could wait for one another.
     session.execute(select(r.id).where(r.id == run_id).with_for_update(key_share=True))
     lock_source(session, of_source)
-    values = {"lease_token": token, "attempt": r.attempt + 1, "beat": r.beat + 1}
+    begun = case((r.state == "queued", "planning"), else_=r.state)
+    values = {"state": begun, "lease_token": token, "attempt": r.attempt + 1, "beat": r.beat + 1}
     if not session.execute(update(t.run).where(r.id == run_id, _free()).values(values)).rowcount:
         return None
-    session.execute(update(t.run).where(r.id == run_id, r.state == "queued").values(state="planning"))
     served = count_up(session, "served")
     session.execute(update(t.source).where(t.source.c.id == of_source).values(served=served))
     return as_claimed(session, run_id, token)
@@ -145,9 +161,10 @@ def claim_next(session: Session, *, token: str) -> ClaimedRun | None:
 
 
 def _in_turn(session: Session) -> list[str]:
-    r = t.run.c
-    rows = select(r.id).join(t.source, t.source.c.id == r.source_id).where(_free())
-    return [row[0] for row in session.execute(rows.order_by(t.source.c.served, r.queued_at, r.id).limit(100))]
+    free = _next_of_each_source()
+    rows = select(free.c.id).join(t.source, t.source.c.id == free.c.source_id).where(free.c.place == 1)
+    in_turn = rows.order_by(t.source.c.served, free.c.queued_at, free.c.id).limit(100)
+    return list(session.execute(in_turn).scalars())
 
 
 def as_claimed(session: Session, run_id: str, token: str = "") -> ClaimedRun:
@@ -305,9 +322,20 @@ def open_paths(session: Session) -> list[str]:
     return [path for (request,) in rows if (path := json.loads(request).get("path"))]
 
 
+def _next_of_each_source() -> Subquery:
+    """The free runs with their places among those of their source: a source has one run worked at a time."""
+    r = t.run.c
+    place = func.row_number().over(partition_by=r.source_id, order_by=(r.queued_at, r.id)).label("place")
+    return select(r.id, r.source_id, r.attempt, r.queued_at, place).where(_free()).subquery()
+
+
 def _free() -> ColumnElement[bool]:
-    """Nobody holds it or another run of its source, and the source is not paused."""
-    r, other, of = t.run.c, t.run.alias("other").c, t.source.alias("of").c
-    held = exists().where(other.source_id == r.source_id, other.state.in_(OPEN), other.lease_token != "")
-    paused = exists().where(of.id == r.source_id, of.paused != "")
-    return and_(r.state.in_(OPEN), r.queued_at > 0, r.lease_token == "", ~held, ~paused)
+    """Nobody holds it or another run of its source, and the source is not paused.
+
+    The sources are found once, not for each run anew: else runs that wait would cost as much as their number squared.
+    """
+    r, other, s = t.run.c, t.run.alias("other").c, t.source.alias("of").c
+    held = select(other.source_id).where(other.state.in_(OPEN), other.lease_token != "")
+    paused = select(s.id).where(s.paused != "")
+    free = and_(r.state.in_(OPEN), r.queued_at > 0, r.lease_token == "")
+    return and_(free, r.source_id.not_in(held), r.source_id.not_in(paused))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, exists, not_, or_, select, update
 
 from core import tables as t
 from core.catalog.upsert import insert_missing
@@ -27,13 +27,24 @@ class SourceKindError(ThreadwiseError):
 
 
 def source_id(session: Session, *, name: str, kind: str, now: Instant) -> int:
-    """The id of the named source, made if it is new."""
+    """The id of the named source, made if it is new. Raises `SourceKindError`."""
     row = {"name": name, "kind": kind, "workspace": "", "fingerprint": "", "created_at": now}
     row |= {"location": "", "audience": "", "options": ""}
     insert_missing(session, t.source, [row])
     number, stored = session.execute(select(t.source.c.id, t.source.c.kind).where(t.source.c.name == name)).one()
-    require_kind(name, stored, kind)
+    if stored != kind:
+        named = update(t.source).where(t.source.c.id == number, not_(was_read()))
+        if session.execute(named.values(kind=kind)).rowcount == 0:
+            require_kind(name, stored, kind)
     return int(number)
+
+
+def was_read() -> ColumnElement[bool]:
+    """Of a row in `source`: whether anything of it was read or may be. Where every run was in vain it is none yet."""
+    s, r = t.source.c, t.run.alias().c
+    in_vain = r.state.in_(("failed", "cancelled", "superseded"))
+    mine = exists().where(r.source_id == s.id)
+    return or_(s.location != "", not_(mine), mine.where(not_(in_vain)))
 
 
 def require_kind(name: str, stored: str, kind: str) -> None:

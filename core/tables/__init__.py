@@ -24,6 +24,7 @@ from core.tables.catalogue import (
 )
 from core.tables.doors import answer, api_key, audit, feedback, inbox
 from core.tables.ground import metadata
+from core.tables.likeness import likeness, likeness_band, near_duplicate
 from core.tables.runs import dead_letter, idempotency, ledger, outbox, quality, run, work
 
 __all__ = [
@@ -45,9 +46,12 @@ __all__ = [
     "idempotency",
     "inbox",
     "ledger",
+    "likeness",
+    "likeness_band",
     "live_generation",
     "membership",
     "metadata",
+    "near_duplicate",
     "outbox",
     "quality",
     "run",

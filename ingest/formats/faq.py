@@ -25,6 +25,10 @@ NAMES = {
 ROLES = {name: role for role, names in NAMES.items() for name in names}
 ASKED = {"question", "answer"}
 LISTS = ("faqs", "items", "questions", "data")
+# Where an object keeps its text, as editors and exports of knowledge bases write it, and how it says that it is a part
+# of a text: such a part has no other words than those.
+TEXTS = ("text", "content", "value", "body", "paragraphs", "blocks", "children", "data")
+TYPES = ("type", "@type", "nodeType")
 TITLE_CHARACTERS = 200
 NAME_CHARACTERS = 100
 ROWS = 100_000
@@ -67,7 +71,9 @@ def parse(raw: bytes, name: str) -> list[Parsed]:  # noqa: ARG001 - one shape fo
     for row in _objects(parse_json(raw)):
         roles, values = _roles(row), list(row.values())
         known = known or roles.keys() >= ASKED
-        found.take({role: _text(values[place]) for role, place in roles.items()})
+        texts = {role: _text(values[place]) for role, place in roles.items()}
+        unread = any(texts.get(role, "") is None for role in ASKED)
+        found.take({role: text or "" for role, text in texts.items()}, trouble=UnknownJsonError.code if unread else "")
     if found.documents and not known:
         raise UnknownJsonError(NO_LIST, hint=HINT)
     return found.documents
@@ -82,8 +88,8 @@ class _Questions:
     characters: int = 0
     parts: Parts = field(default_factory=Parts)
 
-    def take(self, row: Mapping[str, str]) -> None:
-        """Read one row, given as texts by what they mean."""
+    def take(self, row: Mapping[str, str], *, trouble: str = "") -> None:
+        """Read one row, given as texts by what they mean; `trouble` is the code of why it cannot be read."""
         row = {role: clean(text).strip() for role, text in row.items()}
         self.characters += sum(map(len, row.values()))
         if len(self.documents) == ROWS or self.characters > CHARACTERS:
@@ -97,12 +103,13 @@ class _Questions:
         document = Parsed(
             kind="faq",
             title=title,
-            blocks=tuple(Block(text=text) for text in texts if text) if answer else (),
+            blocks=tuple(Block(text=text) for text in texts if text) if answer and not trouble else (),
             part=self._part(_folded(row.get("id", "")), question or answer),
             author=one_line(row.get("author", ""), NAME_CHARACTERS),
             context=one_line(row.get("category", ""), TITLE_CHARACTERS),
             valid_from=instant_of(row.get("valid_from", "")),
             modified=instant_of(row.get("modified", "")),
+            trouble=trouble,
         )
         self.documents.append(document)
 
@@ -142,8 +149,30 @@ def _objects(value: object) -> list[dict[str, object]]:
     raise UnknownJsonError(NO_LIST, hint=HINT)
 
 
-def _text(value: object) -> str:
-    """A value as text: paragraphs of a list each in a line; nothing for what has a structure of its own."""
+def _text(value: object) -> str | None:
+    """A value as text: each paragraph of a list, and each named value of an object, in a line of its own.
+
+    None for what says something that is no text, as a picture does.
+    """
     if isinstance(value, list):
-        return "\n".join(filter(None, map(_text, value)))
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        return _lines(map(_text, value))
+    if isinstance(value, dict):
+        return _text_of_object(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def _text_of_object(value: Mapping[str, object]) -> str | None:
+    if own := [_text(value[key]) for key in TEXTS if key in value]:
+        return next(filter(None, own), None if None in own else "")
+    if any(key in value for key in TYPES):
+        return None
+    named = ((key, _text(part)) for key, part in value.items())
+    return _lines(f"{key}: {text}" if text else text for key, text in named)
+
+
+def _lines(texts: Iterable[str | None]) -> str | None:
+    """Whatever can be read, line by line; None where that is nothing and something could not be."""
+    known = list(texts)
+    return "\n".join(filter(None, known)) or (None if None in known else "")

@@ -21,12 +21,12 @@ MAX_DEPTH = 512  # where browsers stop too; the time of the parser grows with th
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = frozenset({"ul", "ol", "menu"})
 BLOCK_NAMES = """
-address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure footer form
-header hgroup hr html legend li main p pre search section summary table tbody td tfoot th thead tr
+address article aside blockquote body caption center dd details dialog div dl document dt fieldset figcaption figure
+footer form header hgroup hr html legend li main p pre search section summary table tbody td tfoot th thead tr
 """
 INLINE_NAMES = """
-a abbr acronym b bdi bdo big br cite code data dfn em font i ins kbd label mark nobr q rp rt ruby samp small span strong
-sub sup time tt u var wbr
+a abbr acronym b bdi bdo big br cite code control data dfn em font i ins kbd label lnk mark nobr q rp rt ruby samp
+small span strong sub sup time tt u var wbr
 """
 NEVER_DEEP_NAMES = """
 area base br col embed hr img input link meta source track wbr
@@ -46,25 +46,25 @@ MODIFIED = ("article:modified_time", "dcterms.modified", "last-modified", "og:up
 TABLE_BLOCK_CHARACTERS = 2_000
 
 
-def parse(raw: bytes, name: str) -> list[Parsed]:  # noqa: ARG001 - every parser is told the file's name
-    """One page, none where it shows no text; raises DocumentTooLargeError."""
-    page = read(decoded(raw))
+def parse(raw: bytes, name: str) -> list[Parsed]:
+    """One page, or a piece where it has no name; none where it shows no text. Raises DocumentTooLargeError."""
+    page = read(decoded(raw), is_piece=not name)
     return [page] if page.blocks else []
 
 
-def read(text: str) -> Parsed:
-    """A page out of text that is decoded; raises DocumentTooLargeError."""
+def read(text: str, *, is_piece: bool = False) -> Parsed:
+    """A page, or a piece of one that has no title, out of text that is decoded; raises DocumentTooLargeError."""
     if _depth(text) > MAX_DEPTH:
         raise DocumentTooLargeError(f"Its elements lie more than {MAX_DEPTH} deep in each other.")
     tree = LexborHTMLParser(text)
     said = dict(_metadata(tree))
-    title = tree.css_first("head > title")
-    reader = _Reader(Outline(title=one_line(title.text(), TITLE_CHARACTERS) if title else ""))
+    title = None if is_piece else tree.css_first("head > title")
+    reader = _Reader(Outline(title=one_line(title.text(), TITLE_CHARACTERS) if title else "", is_piece=is_piece))
     if tree.body is not None:
         _walk(tree.body, reader)
     return Parsed(
         blocks=reader.outline.finished(),
-        title=one_line(reader.outline.title or reader.outline.first_heading, TITLE_CHARACTERS),
+        title="" if is_piece else one_line(reader.outline.title or reader.outline.first_heading, TITLE_CHARACTERS),
         author=one_line(said.get("author", ""), TITLE_CHARACTERS),
         valid_from=_first_date(said, EFFECTIVE),
         modified=_first_date(said, MODIFIED),

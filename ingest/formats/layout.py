@@ -8,6 +8,9 @@ from typing import NamedTuple
 MARKER = re.compile(r"(?:[•●▪■◦○‣·\u2013\u2014*-]|[\uf000-\uf0ff]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+(?=\S)")
 BULLET = re.compile(r"[•●▪■◦○‣·*\uf000-\uf0ff]\s+")
 SENTENCE_END = re.compile(r"[.!?:;][\"'\u201d\u2019)]?$")
+FIRST_SENTENCE = re.compile(r".*?[.!?][\"'\u201d\u2019)]*(?=\s+[^\sa-z]|$)", re.DOTALL)
+PAGE_NUMBER = re.compile(r"(?:page )?\W{0,3}\d{1,5}\W{0,3}(?:(?:of )?\d{1,5}\W{0,3})?", re.IGNORECASE)
+CUT_CHARACTERS = 400  # what goes on for longer than this is no sentence
 NUMBER = re.compile(r"\d+")
 WIDER = 1.35  # than the usual way to the next line: a new paragraph
 SHORT = 0.8  # of the column's width: the last line of a paragraph
@@ -52,6 +55,33 @@ def paragraphs(lines: Sequence[Line], levels: Sequence[int], pitch: float) -> It
         level = its_level
     if gathered:
         yield Part(_joined(gathered), level)
+
+
+def sentences_whole(pages: Sequence[Sequence[Part]]) -> list[list[Part]]:
+    """The paragraphs of each page, with a sentence that runs over the end of a page as a whole where it begins.
+
+    No page gives away all that it says.
+    """
+    whole = [list(parts) for parts in pages]
+    before: list[Part] = []
+    for parts in filter(None, whole):
+        end = _end_of_sentence(before[-1], parts[0]) if before else ""
+        if end and (len(parts) > 1 or end != parts[0].text):
+            before[-1] = before[-1]._replace(text=f"{before[-1].text} {end}")
+            rest = parts[0].text[len(end) :].lstrip()
+            parts[:1] = [parts[0]._replace(text=rest)] if rest else []
+        before = parts or before
+    return whole
+
+
+def _end_of_sentence(above: Part, below: Part) -> str:
+    """What the first paragraph of a page has of the last sentence of the page before; empty if that had ended."""
+    if above.level or below.level or SENTENCE_END.search(above.text) or PAGE_NUMBER.fullmatch(above.text):
+        return ""
+    end = FIRST_SENTENCE.match(below.text)
+    text = end[0] if end else below.text
+    begun = text[:1].islower() and not MARKER.match(text)
+    return text if begun and len(text) <= CUT_CHARACTERS else ""
 
 
 def running_lines(pages: Sequence[Sequence[Line]]) -> set[tuple[int, int]]:

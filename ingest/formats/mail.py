@@ -11,6 +11,7 @@ from ingest.errors import RefusedError
 from ingest.formats import html
 from ingest.formats.dates import instant_at
 from ingest.formats.mime import Leaf, Walk, read_head, words
+from ingest.formats.outline import text_of
 from ingest.formats.parsed import DocumentTooLargeError, Parsed, UnreadableDocumentError
 from ingest.formats.parts import Parts
 from ingest.markup import one_line
@@ -94,7 +95,7 @@ def _said(leaf: Leaf) -> str:
     if len(text) > MESSAGE_CHARACTERS:
         raise DocumentTooLargeError(f"A text of it has more than {MESSAGE_CHARACTERS} characters.")
     if leaf.type == "text/html":
-        return "\n\n".join(block.text for block in html.read(text).blocks)
+        return text_of(html.read(text, is_piece=True).blocks, apart="\n\n")
     return _own_words(text)
 
 

@@ -1,6 +1,7 @@
 """Blocks under their headings, gathered in the order of reading."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.words import Block
@@ -22,9 +23,13 @@ class _Heading:
 
 @dataclass(slots=True)
 class Outline:
-    """The state of one pass over a document; `title` may be known before and is else the first heading of level 1."""
+    """The state of one pass over a document; `title` may be known before and is else the first heading of level 1.
+
+    A piece has no title: what stands at its top is a heading like the others.
+    """
 
     title: str = ""
+    is_piece: bool = False
     blocks: list[Block] = field(default_factory=list)
     first_heading: str = ""
     _headings: list[_Heading] = field(default_factory=list)
@@ -51,7 +56,7 @@ class Outline:
             return
         anchor = self._slug(text) if anchor is None else anchor
         first, self.first_heading = not self.first_heading, self.first_heading or text
-        if first and level == 1 and self.title in ("", text):
+        if first and level == 1 and not self.is_piece and self.title in ("", text):
             self.title = text
             return
         if self._headings:
@@ -71,7 +76,21 @@ class Outline:
                 self.blocks.append(Block(text=heading.text, anchor=heading.anchor, heading=path))
 
     def _slug(self, text: str) -> str:
-        slug = NOT_IN_SLUG.sub("", text.lower()).replace(" ", "-")
-        number = self._slugs.get(slug, 0)
-        self._slugs[slug] = number + 1
-        return f"{slug}-{number}" if number else slug
+        slug = unique = NOT_IN_SLUG.sub("", text.lower()).replace(" ", "-")
+        while unique in self._slugs:
+            self._slugs[slug] += 1
+            unique = f"{slug}-{self._slugs[slug]}"
+        self._slugs[unique] = 0
+        return unique
+
+
+def text_of(blocks: Iterable[Block], apart: str = "\n") -> str:
+    """Blocks as one text, with each heading by itself above the first that stands under it."""
+    lines: list[str] = []
+    above: tuple[str, ...] = ()
+    for block in blocks:
+        path = block.heading
+        lines += (name for depth, name in enumerate(path, start=1) if path[:depth] != above[:depth])
+        lines.append(block.text)
+        above = path
+    return apart.join(lines)

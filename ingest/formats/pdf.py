@@ -13,7 +13,7 @@ from pypdfium2 import raw as pdfium
 
 from core.words import Instant
 from ingest.formats.dates import instant_at
-from ingest.formats.layout import Line, paragraphs, running_lines
+from ingest.formats.layout import Line, Part, paragraphs, running_lines, sentences_whole
 from ingest.formats.outline import MAX_CHARACTERS, Outline
 from ingest.formats.parsed import (
     DocumentTooLargeError,
@@ -182,9 +182,12 @@ def _read(pages: Pages, bookmarks: dict[tuple[int, str], int], outline: Outline)
     if all((0, line) in levels for line in pages[0]):  # a cover
         outline.title = outline.title or one_line(" ".join(line.text for line in pages[0]), TITLE_CHARACTERS)
         pages = [[], *pages[1:]]
+    read: list[list[Part]] = []
     for number, page in enumerate(pages):
         lines = [line for place, line in enumerate(page) if (number, place) not in dropped]
-        for part in paragraphs(lines, [levels.get((number, line), 0) for line in lines], pitch):
+        read.append(list(paragraphs(lines, [levels.get((number, line), 0) for line in lines], pitch)))
+    for number, parts in enumerate(sentences_whole(read)):
+        for part in parts:
             if part.level:
                 outline.open(part.level, one_line(part.text, 2 * HEADING_CHARACTERS), f"page={number + 1}")
             else:

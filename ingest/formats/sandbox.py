@@ -24,12 +24,12 @@ from ingest.formats.parsed import (
     SandboxError,
     UnreadableDocumentError,
 )
-from ingest.formats.wire import ANSWER_BYTES, receive, send, unpacked
+from ingest.formats.wire import ANSWER_BYTES, REPORT, receive, send, unpacked
 from ingest.markup import one_line
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
-GRACE_SECONDS = 0.5
+GRACE_SECONDS = 2.0
 # One thread of NumPy's own takes tens of megabytes of address space; a fixed seed keeps what is read twice alike.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 ENDINGS: dict[int, type[SandboxError]] = {
@@ -40,7 +40,9 @@ ENDINGS: dict[int, type[SandboxError]] = {
 
 
 class Sandbox:
-    """One child process, started when first needed and anew after it ended. Threads take turns.
+    """One child process, started when first needed and anew after it ended, and a copy of it for each file.
+
+    The copy has ended before the next one starts; the child itself reads nothing. Threads take turns.
 
     `modules` are the parsers' modules, `parse_seconds` what one file may take on the wall clock, and
     `parse_memory_mb` what it may add to the memory of the child.
@@ -69,17 +71,19 @@ class Sandbox:
     def parse(self, module: str, raw: bytes, name: str) -> list[Parsed]:
         """What that module's parser makes of the bytes; raises a RefusedError for what goes wrong with it.
 
-        Raises ParserUnavailableError where no child can be started.
+        Raises ParserUnavailableError where no child or no copy can be started: that says nothing about the file.
         """
         header = json.dumps({"module": module, "name": name[-1000:]}).encode()
         with self._turn:
-            child = self._running()
-            answer = self._exchange(child, self._seconds, header, raw)
             try:
-                return _understood(answer)
-            except SandboxError:
+                child = self._running()
+                copy = child.copied()
+            except (OSError, EOFError) as error:
                 self._end()
-                raise
+                raise ParserUnavailableError(
+                    "No process that reads documents can be started.", hint="Check the machine's memory and limits."
+                ) from error
+            return _understood(self._exchange(child, copy, header, raw))
 
     def close(self) -> None:
         """End the child. Another one starts where it is needed again."""
@@ -90,17 +94,15 @@ class Sandbox:
         if self._child is not None and self._child.is_ready():
             return self._child
         self._end()
-        try:
+        with contextlib.ExitStack() as unless_ready:
+            unless_ready.callback(self._end)
             self._child = self._started()
-            self._exchange(self._child, START_SECONDS)
-        except (SandboxError, OSError) as error:
-            raise ParserUnavailableError(
-                "No process that reads documents can be started.", hint="Check the machine's memory and limits."
-            ) from error
+            self._child.report(START_SECONDS)
+            unless_ready.pop_all()
         return self._child
 
     def _started(self) -> "_Child":
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)  # a report arrives whole
         with theirs, contextlib.ExitStack() as unless_started:
             unless_started.callback(ours.close)
             process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
@@ -109,7 +111,7 @@ class Sandbox:
                     *(str(os.getpid()), str(self._seconds), str(self._memory_mb), *self._modules),
                 ],
                 stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # what a parser prints may be the document's text
                 cwd=ROOT,
                 env=ENVIRONMENT,
@@ -118,63 +120,111 @@ class Sandbox:
             unless_started.pop_all()
         return _Child(process, ours)
 
-    def _exchange(self, child: "_Child", seconds: float, *frames: bytes) -> bytes:
-        """Send a request and wait for its answer; whatever goes wrong ends the child."""
+    def _exchange(self, child: "_Child", copy: "_Copy", *frames: bytes) -> bytes:
+        """Send a copy its file and wait for its answer; it has ended afterwards, whatever it did."""
         expired = threading.Event()
         answer: bytes | None = None
         try:
-            with _killed_after(seconds, child, expired), contextlib.suppress(OSError, EOFError, ValueError):
-                with child.connection.makefile("wb") as requests:
-                    send(requests, *frames)
-                # Without a buffer, so that what a child sends unasked is still there to be seen.
-                with child.connection.makefile("rb", buffering=0) as answers:
-                    answer = receive(cast("BinaryIO", answers), ANSWER_BYTES)
+            with _killed_after(self._seconds, copy, expired), contextlib.suppress(OSError, EOFError, ValueError):
+                answer = copy.exchange(*frames)
         finally:
-            ended = self._end() if answer is None or expired.is_set() else None
+            copy.connection.close()
+            # One that has answered is of no more use. Of another it matters how it ends.
+            status = self._ended(child, copy, GRACE_SECONDS if answer is None else 0)
         if answer is None:
-            raise _failure(ended, expired=expired.is_set())
+            raise _failure(status, expired=expired.is_set())
         return answer
 
-    def _end(self) -> int | None:
-        """Reap the child; its exit status where it had ended by itself."""
+    def _ended(self, child: "_Child", copy: "_Copy", seconds: float) -> int | None:
+        """The exit status of a copy, None where it does not end by itself; without a word of it the child ends, too."""
+        with contextlib.suppress(OSError, EOFError):
+            return child.report(seconds)
+        copy.kill()
+        try:
+            child.report(GRACE_SECONDS)
+        except (OSError, EOFError):
+            self._end()
+        return None
+
+    def _end(self) -> None:
+        """Reap the child."""
         child, self._child = self._child, None
         if child is None:
-            return None
-        child.connection.close()
+            return
+        child.control.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.process.wait(timeout=GRACE_SECONDS)
+            child.process.wait(timeout=GRACE_SECONDS)
+            return
         child.process.kill()
         child.process.wait()
-        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A process for one file, and a connection that nobody else has the other end of."""
+
+    pid: int
+    connection: socket.socket
+
+    def exchange(self, *frames: bytes) -> bytes:
+        """Its answer; raises OSError, EOFError or ValueError where it gives none."""
+        with self.connection.makefile("wb") as requests:
+            send(requests, *frames)
+        # Without a buffer, which would take all at once what the answer says that it is long.
+        with self.connection.makefile("rb", buffering=0) as answers:
+            return receive(cast("BinaryIO", answers), ANSWER_BYTES)
+
+    def kill(self) -> None:
+        """End it and whoever waits for its answer. The child has not reaped it yet, or did so just now."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True, slots=True)
 class _Child:
+    """The process that holds the parsers; what it says can be believed, since it sees no file."""
+
     process: subprocess.Popen[bytes]
-    connection: socket.socket
+    control: socket.socket
 
     def is_ready(self) -> bool:
-        """Whether it lives and has said nothing unasked, which would be taken for the next answer."""
+        """Whether it lives and owes no report that would be taken for the next."""
         try:
-            self.connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+            self.control.settimeout(0)
+            self.control.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return self.process.poll() is None
         except OSError:
             return False
         return False
 
-    def kill(self) -> None:
-        """End it and whoever waits for its answer, even where something else holds the other end open."""
-        self.process.kill()
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
+    def report(self, seconds: float) -> int:
+        """The next number that it says; raises OSError where none comes in time and EOFError where it has ended."""
+        self.control.settimeout(seconds)
+        if len(report := self.control.recv(REPORT.size)) != REPORT.size:
+            raise EOFError
+        (number,) = REPORT.unpack(report)
+        return int(number)
+
+    def copied(self) -> _Copy:
+        """A copy of it that waits for a file; raises OSError or EOFError."""
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as unless_copied:
+            unless_copied.callback(ours.close)
+            self.control.settimeout(START_SECONDS)
+            socket.send_fds(self.control, [b"\0"], [theirs.fileno()])
+            copy = _Copy(self.report(START_SECONDS), ours)
+            unless_copied.pop_all()
+        return copy
 
 
 @contextlib.contextmanager
-def _killed_after(seconds: float, child: _Child, expired: threading.Event) -> Iterator[None]:
+def _killed_after(seconds: float, copy: _Copy, expired: threading.Event) -> Iterator[None]:
     def end() -> None:
         expired.set()
-        child.kill()
+        copy.kill()
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

@@ -14,6 +14,8 @@ HEADER_BYTES = 64 * 1024
 ANSWER_BYTES = 128 * 1024 * 1024
 PIECE = 1024 * 1024  # of what has no buffer: each read takes the memory that it may fill
 FRAME = struct.Struct(">Q")
+REPORT = struct.Struct(">q")
+"""What the process that holds the parsers says of a copy: its process id, and then how it ended."""
 TEXTS = ("title", "kind", "part", "author", "context", "trouble")
 TIMES = ("valid_from", "modified")
 

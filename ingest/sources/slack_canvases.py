@@ -6,15 +6,16 @@ conversation that it is shared in; everything else is counted and left out.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.words import Block, Document, Instant, Signals
 from ingest.errors import RefusedError
 from ingest.items import Entry, Found, Item, Refused, Skipped
 from ingest.markup import clean, one_line
 from ingest.sources.archive import Archive
+from ingest.sources.markdown import paragraphs
 from ingest.sources.slack_files import GONE, TEXTS, TITLE_CHARACTERS
-from ingest.sources.slack_html import text_of_html
+from ingest.sources.slack_html import Html
 from ingest.sources.slack_records import Record, exact_time, listed, record, short, string, strings
 
 CANVASES = "canvases.json"
@@ -35,11 +36,12 @@ Readers = Callable[[str], tuple[str, ...] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvases:
-    """The canvases of one export. `address` begins their links, `users` are names by id."""
+    """The canvases of one export. `address` begins their links, `users` are names by id, `html` reads them."""
 
     readers: Readers
     address: str
     users: Mapping[str, str]
+    html: Html
 
     def read(self, archive: Archive, listing: str, pages: Mapping[str, str]) -> Iterator[Item]:
         """Every canvas of a listing, in exactly one entry each; `pages` are the names of pages by canvas."""
@@ -59,31 +61,24 @@ class Canvases:
             seen.add(canvas_id)
             yield self._canvas(archive, canvas, item, pages.get(canvas_id, ""))
 
-    def audience(self, canvas: Record) -> tuple[str, ...]:
-        """Everybody who reads a conversation that it is shared in; empty if nobody does."""
-        shares = record(canvas, "shares")
-        shared = {channel for key in ("public", "private") for channel in record(shares, key)}
-        shared |= {channel for key in SHARED_IN for channel in strings(canvas, key)}
-        return tuple(sorted({reader for channel in shared for reader in self.readers(channel) or ()}))
-
     def _canvas(self, archive: Archive, canvas: Record, item: str, page: str) -> Item:
         if not short(canvas, "id"):
             return Skipped((Entry("", item, "failed", "malformed_canvas"),))
         if string(canvas, "mode") in GONE or canvas.get("is_deleted"):
             return Skipped((Entry("", item, "tombstoned", "canvas_deleted"),))
-        audience = self.audience(canvas)
+        audience = audience_of(canvas, self.readers)
         if not audience:
             return Skipped((Entry("", item, "filtered", "canvas_without_readers"),))
         try:
-            text = _text(canvas, archive.read(page) if page else b"")
+            blocks = self._blocks(canvas, archive.read(page) if page else b"")
         except RefusedError as error:
             entry = Entry("", item, "failed", error.code)
-            return Refused(clean(page), error.code, clean(error.message), (entry,), doubts=f"{PREFIX}{item}")
-        if not text:
+            return Refused(clean(page) or item, error.code, clean(error.message), (entry,), doubts=f"{PREFIX}{item}")
+        if not blocks:
             return Skipped((Entry("", item, "filtered", "canvas_without_text"),))
-        return Found(self._document(canvas, audience, text), (Entry("", item, "indexed", "canvas"),))
+        return Found(self._document(canvas, audience, blocks), (Entry("", item, "indexed", "canvas"),))
 
-    def _document(self, canvas: Record, audience: tuple[str, ...], text: str) -> Document:
+    def _document(self, canvas: Record, audience: tuple[str, ...], blocks: tuple[Block, ...]) -> Document:
         at = _changed(canvas)
         title = one_line(string(canvas, "title") or string(canvas, "name"), TITLE_CHARACTERS) or "Canvas"
         return Document(
@@ -92,10 +87,28 @@ class Canvases:
             title=title,
             uri=f"{self.address}/{short(canvas, 'id')}",
             audience=audience,
-            blocks=tuple(Block(text=line, at=at) for line in text.splitlines() if line.strip()),
+            blocks=tuple(replace(block, anchor="", at=at) for block in blocks),
             author=self.users.get(short(canvas, "user"), ""),
             signals=Signals(last_activity=at, people=1),
         )
+
+    def _blocks(self, canvas: Record, page: bytes) -> tuple[Block, ...]:
+        if page:
+            return self.html(page)
+        for key in ("content", "html", *TEXTS):
+            if written := string(canvas, key):
+                is_plain = key in ("plain_text", "preview_plain_text")
+                if blocks := paragraphs(clean(written)) if is_plain else self.html(written):
+                    return blocks
+        return ()
+
+
+def audience_of(canvas: Record, readers: Readers) -> tuple[str, ...]:
+    """Everybody who reads a conversation that it is shared in; empty if nobody does."""
+    shares = record(canvas, "shares")
+    shared = {channel for key in ("public", "private") for channel in record(shares, key)}
+    shared |= {channel for key in SHARED_IN for channel in strings(canvas, key)}
+    return tuple(sorted({reader for channel in shared for reader in readers(channel) or ()}))
 
 
 def pages_of(names: Iterable[str]) -> dict[str, str]:
@@ -120,17 +133,6 @@ def counted(archive: Archive, names: Iterable[str]) -> Iterator[Item]:
             continue
         if lines:
             yield Skipped(tuple(Entry("", f"{clean(entry)}#{index}", "filtered", reason) for index in range(lines)))
-
-
-def _text(canvas: Record, page: bytes) -> str:
-    if page:
-        return text_of_html(page.decode(errors="replace"))
-    for key in ("content", "html", *TEXTS):
-        if written := string(canvas, key):
-            plain = key in ("plain_text", "preview_plain_text")
-            if text := (clean(written) if plain else text_of_html(written)).strip():
-                return text
-    return ""
 
 
 def _changed(canvas: Record) -> Instant | None:

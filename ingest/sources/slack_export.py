@@ -17,12 +17,14 @@ from core.settings import IngestSettings
 from core.words import MICROS, Bucket, Instant, digest_of
 from ingest.conversations import Conversation, Message, Permalink, documents_of
 from ingest.errors import EntryUnreadableError, RefusedError, SourceUnreadableError
+from ingest.formats.registry import VERSION
 from ingest.items import Entry, Item, Refused, Skipped
 from ingest.markup import clean
 from ingest.options import AS_USUAL, SourceOptions
 from ingest.sources.archive import Archive, Rooted, opened, sha_of_entries, sha_of_file
-from ingest.sources.slack_canvases import CANVASES, COUNTED, PAGES, PREFIX, Canvases, counted, pages_of
+from ingest.sources.slack_canvases import CANVASES, COUNTED, PAGES, PREFIX, Canvases, audience_of, counted, pages_of
 from ingest.sources.slack_directory import Directory, directory_of, export_roots, team_folders
+from ingest.sources.slack_html import Html, html_in, sandbox_of
 from ingest.sources.slack_layout import (
     day_files,
     host_of_files,
@@ -97,11 +99,12 @@ class SlackExport:
     def read(self) -> Iterator[Item]:
         """Threads, sittings and everything left out, conversation by conversation in the order of their folders."""
         directory = self._directory
-        with self._opened() as archive:
+        with self._opened() as archive, sandbox_of(self._settings) as sandbox:
+            html = html_in(sandbox)
             days = day_files(archive.names())
             yield from self._troubles(archive, days)
             address = self._address(archive, [name for names in days.values() for name in names])
-            yield from self._beside_conversations(archive, address)
+            yield from self._beside_conversations(archive, address, html)
             for folder, names in self._by_conversation(days).items():
                 conversation = directory.folders.get(folder)
                 reason = self._reason_to_leave_out(folder)
@@ -109,10 +112,10 @@ class SlackExport:
                     yield from _left_out(archive, folder, names, reason=reason)
                 else:
                     permalink = _permalink(address, directory.workspace)
-                    yield from self._conversation(archive, self._for_audience(conversation), names, permalink)
+                    yield from self._conversation(archive, self._for_audience(conversation), names, permalink, html)
 
     def _conversation(
-        self, archive: Archive, conversation: Conversation, names: Sequence[str], permalink: Permalink
+        self, archive: Archive, conversation: Conversation, names: Sequence[str], permalink: Permalink, html: Html
     ) -> Iterator[Item]:
         messages: list[Message] = []
         dropped: list[tuple[str, Dropped]] = []
@@ -127,7 +130,7 @@ class SlackExport:
                 continue
             for index, raw in enumerate(day):
                 strangers |= stranger_in(raw, directory.users)
-                result = read_message(raw, directory, bots=self._options.bots)
+                result = read_message(raw, directory, bots=self._options.bots, html=html)
                 if isinstance(result, Message):
                     messages.append(result)
                 else:
@@ -147,13 +150,14 @@ class SlackExport:
             merged.setdefault(home, []).extend(names)
         return merged
 
-    def _beside_conversations(self, archive: Archive, address: str) -> Iterator[Item]:
+    def _beside_conversations(self, archive: Archive, address: str, html: Html) -> Iterator[Item]:
         names = archive.names()
         yield from counted(archive, [name for name in names if listing_name(name) in COUNTED])
         canvases = Canvases(
             readers=self._readers,
             address=_canvas_address(address, self.workspace),
             users=self._directory.users,
+            html=html,
         )
         pages = pages_of(names)
         for listing in (name for name in names if listing_name(name) == CANVASES):
@@ -167,7 +171,6 @@ class SlackExport:
 
     @cached_property
     def _canvas_readers(self) -> dict[str, tuple[str, ...]]:
-        canvases = Canvases(readers=self._readers, address="", users={})
         with self._opened() as archive:
             found = [
                 record
@@ -175,7 +178,11 @@ class SlackExport:
                 if listing_name(listing) == CANVASES
                 for record in records_of(archive, listing)
             ]
-        return {short(canvas, "id"): readers for canvas in reversed(found) if (readers := canvases.audience(canvas))}
+        return {
+            short(canvas, "id"): readers
+            for canvas in reversed(found)
+            if (readers := audience_of(canvas, self._readers))
+        }
 
     def _troubles(self, archive: Archive, days: Mapping[str, list[str]]) -> Iterator[Item]:
         """What is wrong with the archive itself, by the conversation that it leaves in doubt."""
@@ -248,6 +255,7 @@ class SlackExport:
             json.dumps([self._audience, options.workspace_url, options.direct_messages, options.bots, self.covered]),
             json.dumps([options.include, options.exclude]),
             json.dumps([settings.sitting_gap_minutes, settings.max_file_bytes]),
+            json.dumps([settings.parse_seconds, settings.parse_memory_mb, VERSION]),
         )
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from ingest.errors import RefusedError
+from ingest.formats.outline import text_of
 from ingest.markup import clean, one_line
 from ingest.sources.slack_blocks import Render
-from ingest.sources.slack_html import text_of_html
+from ingest.sources.slack_html import Html
 from ingest.sources.slack_records import ATTACHED, Record, Said, record, records, string
 
 TITLE_CHARACTERS = 200
@@ -29,18 +31,18 @@ def file_title(file: Record) -> str:
     return one_line(string(file, "title") or string(file, "name"), TITLE_CHARACTERS)
 
 
-def file_lines(message: Record, said: Said, render: Render) -> Iterator[str]:
+def file_lines(message: Record, said: Said, render: Render, html: Html) -> Iterator[str]:
     """The names and texts of a message's files, without what was said already."""
     for file in files_of(message)[:ATTACHED]:
-        title, found = file_title(file), list(_texts(file, said, render))
+        title, found = file_title(file), list(_texts(file, said, render, html))
         if title and (found or (not said.mentions(title) and said.adds(title))):
             yield f"[file: {title}]"
         yield from found
 
 
-def _texts(file: Record, said: Said, render: Render) -> Iterator[str]:
+def _texts(file: Record, said: Said, render: Render, html: Html) -> Iterator[str]:
     if not _is_closed(file):
-        if (text := file_text(file)) and said.adds(text):
+        if (text := file_text(file, html)) and said.adds(text):
             yield text
         if spoken := _transcript(file):
             yield f"[transcript] {spoken}"
@@ -54,14 +56,21 @@ def _is_closed(file: Record) -> bool:
     return string(file, "file_access") in FORBIDDEN or string(file, "access") in FORBIDDEN
 
 
-def file_text(file: Record) -> str:
+def file_text(file: Record, html: Html) -> str:
     """The text that the export has of a file, the longest form of it; HTML only where Slack writes HTML."""
     for key in TEXTS:
         if written := string(file, key):
             is_html = key == "preview" and not HTML_KINDS.isdisjoint({string(file, "mode"), string(file, "filetype")})
-            if text := _bounded(text_of_html(written) if is_html else clean(written)):
+            if text := _bounded(_shown(written, html) if is_html else clean(written)):
                 return text
     return ""
+
+
+def _shown(written: str, html: Html) -> str:
+    try:
+        return text_of(html(written))
+    except RefusedError:
+        return ""  # nobody wrote it for a reader; the message and the file's title stand
 
 
 def _transcript(file: Record) -> str:

@@ -1,63 +1,38 @@
-"""The text of a little HTML, as Slack keeps it of posts, e-mails and canvases. Linear, and blind to what is hidden."""
+"""HTML as Slack keeps it of posts, e-mails and canvases: anybody's, and read where every page is read."""
 
 import html
-import re
+from collections.abc import Callable
 
+from core.settings import IngestSettings
+from core.words import Block
+from ingest.formats.sandbox import Sandbox
 from ingest.markup import clean
+from ingest.sources.markdown import paragraphs
 
-LONGEST = 1_000_000
-"""Characters that are looked at; a post or a canvas has a few thousand."""
+PARSER = "ingest.formats.html"
 
-_TAG = re.compile(r"(/?)([a-zA-Z][a-zA-Z0-9]{0,20})(?=[\s/>]|$)")
-_HIDDEN = re.compile(r"\shidden(?=[\s=/>]|$)|display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden", re.IGNORECASE)
-_UNREAD = frozenset({"script", "style", "head", "title", "template", "noscript", "iframe", "object", "svg", "math"})
-_VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr", "col", "source", "area", "base", "embed"})
-_INLINE = frozenset(
-    {"a", "b", "i", "u", "em", "strong", "span", "code", "sub", "sup", "small", "mark", "font", "control"}
-)
-_STRUCK = frozenset({"s", "del", "strike"})
+Html = Callable[[bytes | str], tuple[Block, ...]]
+"""What a reader of it sees; raises a RefusedError, or ParserUnavailableError."""
 
 
-def text_of_html(source: str) -> str:
-    """The visible text, a line for each block of it; what is struck is left out."""
-    found: list[str] = []
-    unread, depth, comment = "", 0, False  # the element that is skipped, and how often it is nested in itself
-    first, *parts = source[:LONGEST].split("<")
-    found.append(first)
-    for part in parts:
-        if comment or part.startswith("!--"):
-            comment = "-->" not in part
-            rest = part.partition("-->")[2]
-            found.append("" if unread else rest)
-            continue
-        inside, closed, rest = part.partition(">")
-        tag = _TAG.match(inside)
-        if tag is None:
-            # No tag, so the sign is text; or a declaration, which is none.
-            found.append("" if unread else rest if inside.startswith(("!", "?")) else f"<{part}")
-            continue
-        name = tag[2].lower()
-        if unread:
-            depth += (name == unread) * (-1 if tag[1] else 1)
-            unread = unread if depth else ""
-            found.append("" if unread else rest)
-        elif not tag[1] and name not in _VOID and (name in _UNREAD | _STRUCK or _HIDDEN.search(inside)):
-            unread, depth = name, 1
-        else:
-            found.append(_joint(name, closing=bool(tag[1])) + (rest if closed else ""))
-    return _tidy(html.unescape("".join(found)))
+def sandbox_of(settings: IngestSettings) -> Sandbox:
+    """The process that reads it; it starts when the first of it is met."""
+    return Sandbox([PARSER], parse_seconds=settings.parse_seconds, parse_memory_mb=settings.parse_memory_mb)
 
 
-def _joint(name: str, *, closing: bool) -> str:
-    if name in _INLINE:
-        return ""
-    if name == "li":
-        return "\n" if closing else "\n• "
-    if name in ("td", "th"):
-        return " | " if closing else ""
-    return "\n"
+def html_in(sandbox: Sandbox) -> Html:
+    """A reader of bytes that say how they are encoded, or of a text. One without tags keeps its lines."""
+
+    def read(source: bytes | str) -> tuple[Block, ...]:
+        if isinstance(source, str):
+            if "<" not in source:
+                return paragraphs(clean(html.unescape(source)))
+            source = source.encode("utf-8-sig", "replace")
+        return tuple(block for piece in sandbox.parse(PARSER, source, "") for block in piece.blocks)
+
+    return read
 
 
-def _tidy(text: str) -> str:
-    lines = (" ".join(line.split()).removesuffix(" |") for line in clean(text).splitlines())
-    return "\n".join(line for line in lines if line not in ("", "•"))
+def unread(source: bytes | str) -> tuple[Block, ...]:  # noqa: ARG001 - one shape for every reader
+    """Nothing: where there is no process to read it in, nobody reads it."""
+    return ()

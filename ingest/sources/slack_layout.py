@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from ingest.errors import RefusedError, SourceUnreadableError
 from ingest.sources.archive import Archive
 from ingest.sources.slack_canvases import CANVASES, COUNTED, pages_of
-from ingest.sources.slack_directory import READ_WHERE_PRESENT, team_folders
+from ingest.sources.slack_directory import READ_WHERE_PRESENT, USERS, team_folders
+from ingest.sources.slack_people import brief
 from ingest.sources.slack_records import Record, listed
+from ingest.strict_json import elements
 
 DAY_FILE = re.compile(r"(?P<folder>[^/]+)/[^/]+\.json", re.IGNORECASE)
 TEAM_DAY_FILE = re.compile(r"(?P<folder>(?:teams/[^/]+/)?[^/]+)/[^/]+\.json", re.IGNORECASE)
@@ -30,13 +32,19 @@ def listings(archive: Archive, prefix: str, present: Iterable[str]) -> dict[str,
         if prefix + listing in repeated:
             raise SourceUnreadableError(f"The export holds {prefix}{listing} twice.", hint="Export again.")
         try:
-            raws = listed(archive.read(prefix + listing))
+            found[listing] = _records(archive.read(prefix + listing), of_people=listing in USERS)
         except RefusedError as error:
             raise SourceUnreadableError(
                 f"{prefix}{listing} cannot be read: {error.message}", hint="Export again."
             ) from error
-        found[listing] = [record for record in raws if isinstance(record, dict)]
     return found
+
+
+def _records(raw: bytes, *, of_people: bool) -> list[Record]:
+    """The records of a listing; of people, who may be very many, only what is read of them."""
+    if of_people:
+        return [brief(person) for person in elements(raw) if isinstance(person, dict)]
+    return [record for record in listed(raw) if isinstance(record, dict)]
 
 
 def records_of(archive: Archive, listing: str) -> list[Record]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from core.words import Bucket, Instant
 from ingest.conversations import Message
+from ingest.formats.parsed import ParserUnavailableError
 from ingest.markup import one_line, plain
 from ingest.sources.slack_attachments import attachment_lines
 from ingest.sources.slack_blocks import Render, block_lines, only_rich_text
 from ingest.sources.slack_directory import Directory
 from ingest.sources.slack_files import file_lines
+from ingest.sources.slack_html import Html, unread
 from ingest.sources.slack_people import display_name
 from ingest.sources.slack_records import NAME_CHARACTERS, Record, Said, exact_time, record, records, short, string
 
@@ -41,10 +43,24 @@ class Dropped:
     deletes: str = ""
 
 
-def read_message(raw: object, directory: Directory, *, bots: bool = True) -> Message | Dropped:
-    """The message of one object of a day file. Never raises: what is malformed is dropped as failed."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What reads the messages of one conversation."""
+
+    directory: Directory
+    bots: bool
+    html: Html
+
+
+def read_message(raw: object, directory: Directory, *, bots: bool = True, html: Html = unread) -> Message | Dropped:
+    """The message of one object of a day file; what is malformed is dropped as failed.
+
+    Raises ParserUnavailableError and nothing else: that says nothing about any message.
+    """
     try:
-        return _read(raw, directory, bots=bots)
+        return _read(raw, _Place(directory, bots, html))
+    except ParserUnavailableError:
+        raise
     except Exception:  # noqa: BLE001 - a shape nobody thought of costs its own message and is counted, never the run
         return Dropped("", "failed", "malformed_message")
 
@@ -57,27 +73,27 @@ def stranger_in(raw: object, users: Mapping[str, str]) -> dict[str, str]:
     return {user: known} if known else {}
 
 
-def _read(raw: object, directory: Directory, *, bots: bool) -> Message | Dropped:
+def _read(raw: object, place: _Place) -> Message | Dropped:
     if not isinstance(raw, dict) or (time := exact_time(raw.get("ts"))) is None:
         return Dropped("", "failed", "malformed_message")
     ts, at = time
     subtype = short(raw, "subtype")
     if subtype in WRAPPERS:
-        return _unwrapped(raw, directory, ts=ts, bots=bots)
+        return _unwrapped(raw, place, ts)
     if subtype in DELETED:
         return Dropped(ts, "tombstoned", subtype, deletes=_deleted(raw) or ts)
-    if reason := _reason_to_drop(raw, subtype, directory, bots=bots):
+    if reason := _reason_to_drop(raw, subtype, place):
         return Dropped(ts, "filtered", reason)
-    text = _rendered(raw, directory)
-    return _message(raw, directory, ts=ts, at=at, text=text) if text else Dropped(ts, "filtered", "empty")
+    text = _rendered(raw, place)
+    return _message(raw, place.directory, ts=ts, at=at, text=text) if text else Dropped(ts, "filtered", "empty")
 
 
-def _unwrapped(raw: Record, directory: Directory, *, ts: str, bots: bool) -> Message | Dropped:
+def _unwrapped(raw: Record, place: _Place, ts: str) -> Message | Dropped:
     """The present state of a message, as the record of its change brings it."""
     inner = record(raw, "message")
     if not inner or short(inner, "subtype") in WRAPPERS:
         return Dropped(ts, "filtered", short(raw, "subtype"))
-    return _read(inner, directory, bots=bots)
+    return _read(inner, place)
 
 
 def _deleted(raw: Record) -> str:
@@ -85,12 +101,12 @@ def _deleted(raw: Record) -> str:
     return gone[0] if gone else ""
 
 
-def _reason_to_drop(raw: Record, subtype: str, directory: Directory, *, bots: bool) -> str:
+def _reason_to_drop(raw: Record, subtype: str, place: _Place) -> str:
     if subtype in NOISE or subtype.startswith(NOISE_PREFIXES):
         return subtype
     if raw.get("hidden") is True:
         return "hidden"
-    return "bot" if not bots and _by_bot(raw, subtype, directory) else ""
+    return "bot" if not place.bots and _by_bot(raw, subtype, place.directory) else ""
 
 
 def _by_bot(raw: Record, subtype: str, directory: Directory) -> bool:
@@ -145,16 +161,18 @@ def _reaction_count(reaction: Record) -> int:
     return len(users) if isinstance(users, list) else 0
 
 
-def _rendered(raw: Record, directory: Directory) -> str:
+def _rendered(raw: Record, place: _Place) -> str:
+    directory = place.directory
+
     def render(text: str) -> str:
         return plain(text, users=directory.users, channels=directory.channels, groups=directory.groups)
 
     comment = raw.get("comment")
     text = render(string(comment, "comment") if isinstance(comment, dict) else string(raw, "text"))
-    return "\n".join(_lines(raw, "" if text in PLACEHOLDERS else text, render))
+    return "\n".join(_lines(raw, "" if text in PLACEHOLDERS else text, render, place.html))
 
 
-def _lines(raw: Record, text: str, render: Render) -> Iterator[str]:
+def _lines(raw: Record, text: str, render: Render, html: Html) -> Iterator[str]:
     """Text, then what the text leaves out: layout, what is attached, files. Nothing twice."""
     if text:
         yield text
@@ -165,4 +183,4 @@ def _lines(raw: Record, text: str, render: Render) -> Iterator[str]:
             if said.adds(line):
                 yield line
     yield from attachment_lines(raw, said, render)
-    yield from file_lines(raw, said, render)
+    yield from file_lines(raw, said, render, html)

@@ -16,6 +16,9 @@ TEAM_ID = re.compile(
 )  # nothing else may become a principal: `everyone` is a word of ours
 OWNERS = ("is_primary_owner", "is_owner", "is_admin")
 GUEST = ("is_restricted", "is_ultra_restricted", "is_stranger")
+# What is read of somebody: a listing of a hundred thousand has ten times as much.
+KEPT = ("id", "team_id", "name", "real_name", "deleted", "is_bot", *OWNERS, *GUEST)
+KEPT_OF = {"profile": ("display_name", "real_name"), "enterprise_user": ("enterprise_id", "teams")}
 
 
 @dataclass(slots=True)
@@ -50,6 +53,16 @@ class People:
         for user_id, person in self.active.items():
             for principal in self.principals(user_id, self.workspace):
                 yield from ((principal, team) for team in person.member_of or {principal})
+
+
+def brief(user: Record) -> Record:
+    """What a record of a listing says as far as anything here reads it."""
+    inner = {name: _only(record(user, name), keys) for name, keys in KEPT_OF.items()}
+    return _only(user, KEPT) | {name: found for name, found in inner.items() if found}
+
+
+def _only(found: Record, keys: Iterable[str]) -> dict[str, object]:
+    return {key: found[key] for key in keys if key in found}
 
 
 def people_of(listings: Sequence[tuple[str, Sequence[Record]]], *, workspace: str, teams: Collection[str]) -> People:

@@ -25,6 +25,7 @@ WORK: Final[Mapping[str, Sequence[int]]] = {
     "work.prepared": (1, 3, 6),
     "commit.before": (1, 1, 2),
     "commit.after": (1, 1, 2),
+    "link.sketched": (1,),
     "finish.before": (1, 1, 1),
     "finish.after": (1, 1, 1),
     RELEASE: (1, 1, 1),

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core import clock
 from core import tables as t
@@ -23,7 +23,7 @@ SOURCES = 20
 MOST = 5  # deliveries of one ring
 PROCESSES, THREADS = 2, 2
 QUIET_SECONDS = 0.2
-LONGEST = 1800.0 if os.environ.get("FULL") == "1" else 120.0
+LONGEST = 3600.0 if os.environ.get("FULL") == "1" else 120.0
 
 
 class Shim:
@@ -43,7 +43,7 @@ class Shim:
 
     def waiting(self) -> int:
         """How many deliveries nobody has answered yet."""
-        return sum(1 for _ in self.folder.iterdir())
+        return len(os.listdir(self.folder))  # noqa: PTH208 - of thousands only the number is wanted
 
 
 def keep_ringing(home: Household, shim: Shim, runs: int) -> None:
@@ -55,7 +55,7 @@ def keep_ringing(home: Household, shim: Shim, runs: int) -> None:
         relay(database, shim.ring, clock.now)
         sweeper.sweep()
         with database.read() as session:
-            ended = len(session.execute(select(t.run.c.id).where(t.run.c.finished_at.is_not(None))).all())
+            ended = session.execute(select(func.count()).where(t.run.c.finished_at.is_not(None))).scalar_one()
         assert time.monotonic() < deadline, home.told()
         time.sleep(QUIET_SECONDS / 4)
 

@@ -6,14 +6,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LONG = 32 * 1024
+ONE_IN = 1000
 
 
 def stretched(data: bytes) -> bytes:
-    """One in a hundred inputs over and over: only long ones show what takes more than linear time.
+    """One in a thousand inputs over and over: only long ones show what takes more than linear time.
 
     Which ones is not written in them, so that a fuzzer which keeps what is new does not keep making long ones.
     """
-    return data * (LONG // max(len(data), 1)) if zlib.crc32(data) % 100 == 0 else data
+    return data * (LONG // max(len(data), 1)) if zlib.crc32(data) % ONE_IN == 0 else data
 
 
 class Draws:

@@ -5,7 +5,8 @@
 
 Nothing may come out of a target but what it allows; an input may cost a second of processor time and 512 MB. What was
 found lies below .fuzz/ and is printed with the command that repeats it without Atheris. The corpus is kept there too,
-so that the next run begins where this one ended. The exit status is 1 where anything was found.
+so that the next run begins where this one ended, and `log`, what a target says while it runs. The exit status is 1
+where anything was found.
 """
 
 import argparse
@@ -34,6 +35,7 @@ MAX_SECONDS = 1.0
 GIVE_UP_SECONDS = 20
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 SLOWEST = "slowest input, seconds:"
+TOLD = 40  # lines of what a target said
 
 
 class Target(Protocol):
@@ -124,11 +126,11 @@ def outcome_of(name: str, folder: Path, limits: Sequence[str]) -> Outcome:
     before = set(folder.glob("*-*"))
     began = time.monotonic()
     command = [sys.executable, __file__, name, "--child", str(folder), *(f"--limit={limit}" for limit in limits)]
-    with tempfile.TemporaryDirectory(dir=memory_folder()) as scratch:
-        child = subprocess.run(
-            command, cwd=ROOT, env=ENVIRONMENT | {"TMPDIR": scratch}, capture_output=True, check=False
-        )
-    said = child.stderr.decode(errors="replace") + child.stdout.decode(errors="replace")
+    log = folder / "log"
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as scratch, log.open("wb") as told:
+        environment = ENVIRONMENT | {"TMPDIR": scratch}
+        child = subprocess.run(command, cwd=ROOT, env=environment, stdout=told, stderr=told, check=False)
+    said = log.read_text(errors="replace")
     return Outcome(
         name=name,
         status=child.returncode,
@@ -165,8 +167,9 @@ def report(outcomes: Iterable[Outcome]) -> str:
 
 def explain(outcome: Outcome) -> str:
     """What a target that failed said last, and how to have it again."""
-    told = outcome.said[max(0, outcome.said.find("=== Uncaught Python exception")) :].strip()
-    lines = [f"== {outcome.name}", *told.splitlines()[:40]]
+    _, uncaught, told = outcome.said.partition("=== Uncaught Python exception")
+    last = told.strip(": =\n").splitlines()[:TOLD] if uncaught else outcome.said.splitlines()[-TOLD:]
+    lines = [f"== {outcome.name}, exit status {outcome.status}", *last]
     for place in outcome.found:
         code = base64.b64encode(place.read_bytes()).decode()
         lines += [str(place), f"  .venv/bin/python tests/fuzz/drive.py {outcome.name} --repeat {code}"]
@@ -201,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.child:
         fuzz(names[0], options.child, options.limit)
     if options.repeat is not None:
-        target_of(names[0]).one_input(base64.b64decode(options.repeat))
+        timed(target_of(names[0]).one_input)(base64.b64decode(options.repeat))
         return 0
     limits = [f"-runs={options.runs}"] if options.runs else [f"-max_total_time={options.seconds}"]
     return run(names, options.folder, limits)

@@ -7,7 +7,7 @@ from ingest.formats.html import parse
 from ingest.markup import clean
 from tests.fuzz.draws import stretched
 
-MAX_BYTES = 1024
+MAX_BYTES = 448
 HIDDEN = "qzxjvw"
 PAGE = f"<p hidden>{HIDDEN}</p>".encode()
 WORDS = (
@@ -26,15 +26,16 @@ def seeds() -> Iterator[bytes]:
     yield b"<table><tr><th>Name<th>Days</tr><tr><td>Ada<td rowspan=2>3</tr></table><pre>x\n  y</pre>"
     yield b"".join(WORDS)
     yield from WORDS
+    yield b"\n<h1>A</h1><p>b</p><title>c</title>"
     yield from (word * (MAX_BYTES // len(word)) for word in WORDS[:9])
     yield '\ufeff<p style="color:white">\u00e4</p>'.encode("utf-16")
 
 
 def one_input(data: bytes) -> None:
-    """Read a page: a refusal, or documents of clean text without what is hidden."""
+    """Read a page, a piece where a control begins it: a refusal, or documents of clean text without what is hidden."""
     written = stretched(data)
     try:
-        documents = parse(PAGE + written, "page.html")
+        documents = parse(PAGE + written, "" if data[:1] < b" " else "page.html")
     except RefusedError as error:
         str(error).encode()
         return

@@ -4,22 +4,26 @@ import json
 import math
 from collections.abc import Iterator
 
+from core.settings import IngestSettings
 from ingest.conversations import Message
 from ingest.errors import BrokenJsonError
 from ingest.markup import clean
 from ingest.sources.slack_directory import directory_of
+from ingest.sources.slack_html import html_in
 from ingest.sources.slack_messages import read_message
 from ingest.sources.slack_records import exact_time
-from ingest.strict_json import MAX_DEPTH, parse
+from ingest.strict_json import MAX_DEPTH, elements, parse
 from tests.fuzz.draws import Draws
+from tests.fuzz.html_here import sandbox_here
 from tests.fuzz.slack_values import KEYS, message_of
 
-MAX_BYTES = 1024
+MAX_BYTES = 448
 WORDS = (
     *(b"NaN", b"-Infinity", b"1e999", b"\\ud800", b"\\u0000", b"\xef\xbb\xbf", b"[[[[", b'{"":', b"\\\\\\", b'\\"'),
     *(f'"{key}":'.encode() for key in KEYS[:24]),
 )
-LIMIT = 900
+LIMIT = 400
+HTML = html_in(sandbox_here(IngestSettings()))
 DIRECTORY = directory_of(
     {"users.json": [{"id": "U1", "name": "ada"}], "channels.json": [{"id": "C1", "name": "general"}]}, name="fuzzed"
 )
@@ -53,12 +57,22 @@ def _read_text(raw: bytes) -> None:
         value = parse(raw, limit=LIMIT)
     except BrokenJsonError as error:
         str(error).encode()
+        assert _elements(raw) is None
         return
     assert len(raw) <= LIMIT
+    assert _elements(raw) == (value if isinstance(value, list) else None)
     assert value == json.loads(raw.decode("utf-8-sig"), parse_float=str)
     _check_value(value, 0)
     for message in value if isinstance(value, list) else [value]:
         _read_message(message)
+
+
+def _elements(raw: bytes) -> list[object] | None:
+    """The same text read as a list, element by element; None where it is refused."""
+    try:
+        return list(elements(raw, limit=LIMIT))
+    except BrokenJsonError:
+        return None
 
 
 def _check_value(value: object, depth: int) -> None:
@@ -73,7 +87,7 @@ def _check_value(value: object, depth: int) -> None:
 
 
 def _read_message(raw: object) -> None:
-    result = read_message(raw, DIRECTORY)
+    result = read_message(raw, DIRECTORY, html=HTML)
     if isinstance(result, Message):
         assert exact_time(result.ts) == (result.ts, result.at)
         texts = (result.text, result.speaker, result.by, result.thread_ts)  # what is stored of it

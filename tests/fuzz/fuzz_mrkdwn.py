@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ingest.markup import clean, one_line, plain, without_struck
 from tests.fuzz.draws import stretched
 
-MAX_BYTES = 1024
+MAX_BYTES = 320
 WORDS = (
     *(b"<@U1>", b"<#C1|x>", b"<!subteam^S1|@all>", b"<!date^1^{date}^http://x|then>", b"<https://x.example|x>"),
     *(b"<mailto:a@b|a@b>", b"```", b"~~", b"~", b"*", b"_", b"`", b"<s>", b"</s>", b"<del>", b"</strike>", b"~~~"),

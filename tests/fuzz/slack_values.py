@@ -12,6 +12,7 @@ KEYS = (
     *("id", "members", "profile", "display_name", "real_name", "is_private", "is_im", "is_mpim", "is_group"),
     *("is_general", "is_restricted", "is_bot", "deleted", "team_id", "context_team_id", "shared_team_ids"),
     *("enterprise_user", "teams", "internal_team_ids", "groups", "ims", "filetype", "mimetype", "pins", "created"),
+    *("html", "shares", "public", "private", "C1", "G1", "is_deleted"),
 )
 WORDS = (
     *("message", "U1", "U2", "USLACKBOT", "C1", "G1", "D1", "T1", "E1", "general", "salaries", "everyone", "T1/G1"),
@@ -23,6 +24,7 @@ WORDS = (
     *("<@U1|Ada> and <#G1|salaries>", "<!here> <!date^1^{date}|then>", "~struck~ *bold* `code`", "a & b < c > d"),
     *("white_check_mark", "check_file_info", "slack_file", "<https://x.example|x>", "\ud800", "a\0b", "x" * 300),
     *("\u202egnp.exe", "U1: said so\nU2: and so", "email", "snippet", "<b>bold</b>", "quip", "canvas", "tables"),
+    *("F00001", "<h1>Plan</h1><p hidden>x</p>y"),
 )
 TIMES = ("1700000000.000100", "1700000060.000200", "1700000120.000300", "1700100000.000400", "0.0", "x", "")
 DEEPEST = 24

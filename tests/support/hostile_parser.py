@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import signal
 import socket
 import sys
 import time
@@ -13,9 +14,11 @@ from typing import NoReturn
 
 from core.words import Block
 from ingest.formats.parsed import EncryptedDocumentError, Parsed
-from ingest.formats.wire import send
+from ingest.formats.wire import packed, send
 
 CANARY = "the text of a document that nobody may log"
+FORGED = b'{"documents":%b}' % packed([Parsed(blocks=())])
+PTRACE_ATTACH = 16
 _kept: list[object] = []
 
 
@@ -64,6 +67,13 @@ def _attempt(deed: Callable[[], object]) -> str:
     return "done"
 
 
+def _trace(pid: int) -> None:
+    ctypes.set_errno(0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(PTRACE_ATTACH, pid, 0, 0) == -1:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
 def _fork() -> None:
     if os.fork() == 0:
         time.sleep(3600)  # and holds on to whatever is open
@@ -87,6 +97,21 @@ def _lie(_: bytes) -> str:
     return ""
 
 
+def _linger(raw: bytes) -> str:
+    """Answer, and stay."""
+    for number in range(3, 10):
+        with suppress(OSError):
+            send(os.fdopen(number, "wb", closefd=False), FORGED)
+    return _sleep(raw)
+
+
+def _poison(_: bytes) -> str:
+    """Change what would be said of every later file."""
+    _DEEDS["echo"] = lambda _: CANARY
+    vars(sys.modules["__main__"])["_answer"] = lambda *_: FORGED
+    return "poisoned"
+
+
 def _print(_: bytes) -> str:
     print(CANARY, flush=True)
     os.write(1, CANARY.encode())
@@ -107,6 +132,12 @@ _DEEDS: dict[str, Callable[[bytes], str]] = {
     "open": lambda _: _attempt(lambda: Path("/etc/passwd").read_text()),
     "write": lambda _: _attempt(lambda: os.open("escaped", os.O_CREAT | os.O_WRONLY)),  # it must fail
     "socket": lambda _: _attempt(socket.socket),
+    "name a file": lambda _: _attempt(lambda: Path("/etc/passwd").stat()),
+    "signal the parent": lambda _: _attempt(lambda: os.kill(os.getppid(), signal.SIGKILL)),
+    "limit the parent": lambda _: _attempt(
+        lambda: resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (0, resource.RLIM_INFINITY))
+    ),
+    "read the parent": lambda _: _attempt(lambda: _trace(os.getppid())),
     "fork": lambda _: _attempt(_fork),
     "environment": lambda _: ",".join(sorted(os.environ)),
     "folder": lambda _: str(Path.cwd()),
@@ -114,4 +145,6 @@ _DEEDS: dict[str, Callable[[bytes], str]] = {
     "raise limits": _raise_limits,
     "lie": _lie,
     "pid": lambda _: str(os.getpid()),
+    "linger": _linger,
+    "poison": _poison,
 }

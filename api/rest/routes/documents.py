@@ -1,4 +1,4 @@
-"""Delete documents and erase people, for good, and see what was."""
+"""Delete documents and erase people, for good, and see what was; see which documents are nearly the same."""
 
 from typing import Annotated
 
@@ -25,6 +25,9 @@ def _storable(value: str) -> str:
 Reason = Annotated[str, Query(max_length=LONGEST_REASON, description="why; kept for good"), AfterValidator(_storable)]
 
 
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
 class EraseBody(Shape):
     """Whom to erase, and why."""
 
@@ -40,6 +43,13 @@ def delete(request: Request, document_id: str, reason: Reason = "") -> Response:
         deletions = service.threadwise.deletions
         (tombstone,) = deletions.delete([document_id], reason=reason, requested_by=caller.key.id)
     return JsonResponse(tombstone.as_json())
+
+
+@router.get("/documents/twins")
+def twins(request: Request, source: str | None = None, limit: Limit = 100) -> Response:
+    """Pairs of documents that are nearly the same, the most alike first; each is read by its own audience alone."""
+    total, pairs = service_of(request).threadwise.twins(source=source, limit=limit)
+    return JsonResponse({"total": total, "twins": [pair.as_json() for pair in pairs]})
 
 
 @router.get("/deletions")

@@ -120,12 +120,15 @@ def quarantine(request: Request, run_id: str) -> Response:
 def ledger(
     request: Request, run_id: str, form: Annotated[Literal["json", "csv"], Query(alias="format")] = "json"
 ) -> Response:
-    """Where everything went that a run read, by channel, bucket and reason; and what was noticed in the documents."""
+    """Where everything went that a run read, by channel, bucket and reason; `files` has what became of each file.
+
+    `quality` has what was noticed in the documents.
+    """
     found = service_of(request).threadwise.runs.ledger(run_id)
     if form == "json":
         return JsonResponse(found)
     headers = {"Content-Disposition": 'attachment; filename="ledger.csv"'}
-    return Response(ledger_csv(found["lines"]), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(ledger_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _submitted(service: Service, caller: Caller, body: RunBody, key: str | None) -> Response:

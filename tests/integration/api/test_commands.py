@@ -82,3 +82,15 @@ def test_a_paused_source_is_listed_as_paused_until_it_is_resumed(command: Comman
     assert (rows["SOURCE"], rows["still"]) == ("PAUSED", "asked")
     command("runs", "resume", "still")
     assert command("sources").splitlines()[-1].split()[-1] == "-"
+
+
+def test_documents_that_are_nearly_the_same_are_shown_in_pairs(command: Command, tmp_path: Path) -> None:
+    text = "# Parking\n\n" + " ".join(f"Place {number} is for visitors of floor {number}." for number in range(9))
+    folder = write_pages(tmp_path / "docs", {"old.md": f"{text}\n", "new.md": f"{text}\n"})
+    assert command("documents", "twins") == "No two documents are nearly the same.\n"
+    command("ingest", folder, "--source", "twins")
+    assert "100%   twins   old.md    twins          new.md  the same" in command("documents", "twins")
+    told = shape(command("documents", "twins", "--source", "twins", "--json"))
+    (pair,) = told["twins"]
+    assert (told["total"], pair["similarity"], pair["same_audience"]) == (1, 1.0, True)
+    assert [one["audience"] for one in pair["documents"]] == [["everyone"], ["everyone"]]

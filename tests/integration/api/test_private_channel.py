@@ -106,8 +106,8 @@ def calls(answer_id: str) -> dict[tuple[str, str], list[tuple[str, Json | None]]
     }
     for tail in ("", "/events", "/ledger", "/quarantine", "/plan"):
         listed[("GET", f"/v1/runs/{{run_id}}{tail}")] = [(f"/v1/runs/{slack_run}{tail}", None)]
-    plain = ["/v1/models", "/openapi.json", "/metrics", *PUBLIC]
-    plain += [f"/v1/{name}" for name in ("sources", "runs", "dead-letters", "deletions", "keys", "audit")]
+    plain = ["/v1/models", "/v1/audit", "/openapi.json", "/metrics", *PUBLIC]
+    plain += [f"/v1/{name}" for name in ("sources", "runs", "dead-letters", "documents/twins", "deletions", "keys")]
     return listed | {("GET", path): [(path, None)] for path in plain}
 
 
@@ -167,6 +167,22 @@ def test_an_answer_is_withheld_from_whoever_lost_the_right_to_it(
     assert (kept["text"], kept["withheld"]) == ("", True)
     assert len(kept["citations"]) < len(given["citations"])
     assert not [secret for secret in secrets if secret in json.dumps(kept)]
+
+
+def test_only_an_admin_learns_that_a_document_has_a_twin_for_others(company: Door, tmp_path: Path) -> None:
+    page = max((DEMO / "handbook").glob("*.md"), key=lambda path: path.stat().st_size)
+    (tmp_path / "board").mkdir()
+    shutil.copy(page, tmp_path / "board" / "copy.md")
+    company.threadwise.ingest(tmp_path / "board", name="board", audience=("board",))
+    place, wanted = "/v1/documents/twins", {"source": "board"}
+    told = company.client.get(place, headers=company.admin, params=wanted).json()
+    (pair,) = told["twins"]
+    assert (told["total"], pair["similarity"], pair["same_audience"]) == (1, 1.0, False)
+    assert {one["external_id"] for one in pair["documents"]} == {"copy.md", page.name}
+    for principals in READERS.values():
+        headers = new_key(company.threadwise, "ask", principals=principals)
+        assert company.client.get(place, headers=headers, params=wanted).json()["code"] == "forbidden"
+    assert company.client.get(place, headers=company.admin, params={"source": "none"}).status_code == 404
 
 
 def _without(folder: Path, member: str) -> Path:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import StorageFullError
+from ingest.errors import SourceNotFoundError, SourceUnreadableError
+from ingest.options import UnfitOptionError
 from tests.support.installation import PAGES, installation, write_pages
 from threadwise.errors import IdempotencyConflictError, QueueFullError
 from threadwise.opening import Idempotency, SubmitRequest
@@ -69,3 +71,33 @@ def test_nothing_is_taken_in_without_room_for_it(tmp_path: Path) -> None:
         with pytest.raises(StorageFullError, match="THREADWISE_INGEST__MIN_FREE_MB"):
             threadwise.runs.submit(request)
         assert threadwise.runs.latest() == []
+
+
+def test_a_source_that_could_not_be_read_is_none_and_its_name_is_free(tmp_path: Path) -> None:
+    threadwise, _ = installation(tmp_path / "data")
+    broken = write_pages(tmp_path / "export" / "general", {"2024-01-02.json": "[]"}).parent
+    (broken / "users.json").write_text("[]")
+    with threadwise:
+        with pytest.raises(SourceNotFoundError):
+            threadwise.ingest(tmp_path / "nowhere", name="docs")
+        with pytest.raises(UnfitOptionError):
+            threadwise.ingest(write_pages(tmp_path / "docs", PAGES), name="docs", options={"bots": False})
+        assert threadwise.runs.latest() == []
+        with pytest.raises(SourceUnreadableError):
+            threadwise.ingest(broken, name="docs")
+        assert [run.state for run in threadwise.runs.latest()] == ["failed"]
+        assert threadwise.runs.sources() == []
+        waiting = threadwise.runs.submit(SubmitRequest(source="docs", path=str(tmp_path / "docs")))
+        assert [source.kind for source in threadwise.runs.sources()] == ["files"]
+        assert threadwise.runs.work(waiting, lambda: False) == "succeeded"
+        assert [source.documents for source in threadwise.runs.sources()] == [len(PAGES)]
+
+
+def test_an_option_that_is_none_for_its_source_is_refused_before_anything_waits(tmp_path: Path) -> None:
+    threadwise, _ = installation(tmp_path / "data")
+    request = SubmitRequest(source="docs", path=str(write_pages(tmp_path / "docs", PAGES)))
+    with threadwise:
+        with pytest.raises(UnfitOptionError):
+            threadwise.runs.submit(replace(request, options={"period": "2024-01-01..2024-01-31"}))
+        assert threadwise.runs.latest() == []
+        threadwise.runs.submit(replace(request, options={"period": "", "include": ["*.md"]}))

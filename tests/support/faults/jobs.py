@@ -25,6 +25,8 @@ from threadwise.runtime import Threadwise
 from workers import clock, poller, worker
 
 POLL_SECONDS: Final = 0.05
+HANDFUL: Final = 32
+"""Rings that are drawn from one look into their folder: with thousands in it a look for each would cost most."""
 DEADLY_ROW: Final = 3
 FOREVER: Final = 1e9
 JUMPED: Final = "the clock has jumped"
@@ -93,14 +95,25 @@ def deliver(folder: str, seed: int, threads: int) -> None:
 
 def _answer(house: Threadwise, folder: Path, draw: Random) -> None:
     while folder.exists():
-        with suppress(FileNotFoundError):  # somebody was faster
-            lying = list(folder.iterdir())
-            if lying:
-                ring = draw.choice(lying)
-                ring.unlink()
-                house.runs.work(ring.name.partition(".")[0], lambda: False)
-                continue
-        time.sleep(POLL_SECONDS)
+        lying = _lying(folder)
+        for name in draw.sample(lying, min(len(lying), HANDFUL)):
+            if _taken(folder / name):
+                house.runs.work(name.partition(".")[0], lambda: False)
+        if not lying:
+            time.sleep(POLL_SECONDS)
+
+
+def _lying(folder: Path) -> list[str]:
+    with suppress(FileNotFoundError):  # the folder is gone
+        return os.listdir(folder)  # noqa: PTH208 - of thousands only names are wanted
+    return []
+
+
+def _taken(ring: Path) -> bool:
+    with suppress(FileNotFoundError):  # somebody was faster
+        ring.unlink()
+        return True
+    return False
 
 
 def answer_rings(pause: float = 0.0) -> None:

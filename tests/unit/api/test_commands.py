@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.exceptions import TyperException
 from typer.testing import CliRunner
 
-from api.cli import app
+from api.cli import app, bad_use
+from api.errors import exit_code
 
 RUNNER = CliRunner()
 
@@ -44,6 +46,8 @@ WRONG = {
     "a port that is none": ("up", "--port", "70000"),
     "a host without a name": ("up", "--host", " "),
     "an empty path": ("ingest", " "),
+    "a policy that does not exist": ("ingest", "x", "--personal-data", "no"),
+    "a number without its figure": ("search", "x", "--top-k"),
     "no question": ("ask",),
     "no passages": ("ask", "x", "--top-k", "0"),
     "a negative seed": ("ask", "x", "--seed", "-1"),
@@ -72,7 +76,10 @@ def test_what_is_typed_wrongly_ends_with_2_and_touches_nothing(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THREADWISE_DATA_DIR", str(tmp_path / "data"))
-    done = RUNNER.invoke(app, WRONG[case])
-    assert done.exit_code == 2
-    assert "Usage:" in done.output
+    with pytest.raises(TyperException) as refused:
+        app(WRONG[case], standalone_mode=False)
+    error = bad_use(refused.value)
+    assert (error.code, exit_code(error)) == ("bad_use", 2)
+    assert error.message.endswith((".", "?"))
+    assert error.hint.endswith(" --help")
     assert not (tmp_path / "data").exists()

@@ -11,14 +11,31 @@ def read(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
+def file(name: str, **rest: object) -> dict[str, object]:
+    """A file as the ledger has it."""
+    return {"file": name, "bucket": "indexed", "reason": "page", "change": "added", "items": 1} | rest
+
+
 def test_a_ledger_begins_with_its_columns() -> None:
-    assert read(ledger_csv([])) == [list(COLUMNS)]
+    assert read(ledger_csv({"lines": []})) == [list(COLUMNS)]
 
 
-@given(st.lists(st.tuples(st.text(), st.text(), st.text(), st.integers(0, 10**9))))
-def test_no_cell_is_computed_by_a_spreadsheet_and_none_is_lost(rows: list[tuple[str, str, str, int]]) -> None:
-    lines = [dict(zip(COLUMNS, row, strict=True)) for row in rows if "\0" not in "".join(row[:3])]
-    shown = read(ledger_csv(lines))[1:]
+def test_where_there_are_files_each_has_a_row_instead_of_the_counts() -> None:
+    counts = {"channel": "", "bucket": "indexed", "reason": "page", "items": 2}
+    shown = read(ledger_csv({"lines": [counts], "files": [file("a.md"), file("b.md", change="unchanged")]}))
+    assert [row[1:] for row in shown[1:]] == [
+        ["a.md", "indexed", "page", "added", "1"],
+        ["b.md", "indexed", "page", "unchanged", "1"],
+    ]
+    assert read(ledger_csv({"lines": [counts], "files": []}))[1:] == [["", "", "indexed", "page", "", "2"]]
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.text(), st.text(), st.text(), st.integers(0, 10**9))))
+def test_no_cell_is_computed_by_a_spreadsheet_and_none_is_lost(
+    rows: list[tuple[str, str, str, str, str, int]],
+) -> None:
+    lines = [dict(zip(COLUMNS, row, strict=True)) for row in rows if "\0" not in "".join(row[:5])]
+    shown = read(ledger_csv({"lines": lines}))[1:]
     assert len(shown) == len(lines)
     assert not any(cell.startswith(TRIGGERS) for row in shown for cell in row)
-    assert [int(row[3]) for row in shown] == [line["items"] for line in lines]
+    assert [int(row[-1]) for row in shown] == [line["items"] for line in lines]

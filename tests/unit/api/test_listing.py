@@ -105,3 +105,15 @@ def test_a_name_cannot_pretend_to_be_another_row_or_steer_the_terminal() -> None
     shown = listing.sources_text([SOURCE | {"name": "docs\nforged\x1b[2J"}])
     assert shown.count("\n") == 1
     assert "\x1b" not in shown
+
+
+def test_a_ledger_names_the_first_files_that_were_refused_and_how_many_more_there_are() -> None:
+    lines = [{"channel": "", "bucket": "failed", "reason": "no_text", "items": 32}]
+    refused = [{"file": f"{number:02}.pdf", "bucket": "failed", "reason": "no_text"} for number in range(32)]
+    fine = {"file": "fine.md", "bucket": "indexed", "reason": "page"}
+    shown = listing.ledger_text({"lines": lines, "files": [fine, *refused], "quality": []}).splitlines()
+    assert shown[-1] == "… and 12 more: use --csv"
+    assert shown[-2].split() == ["19.pdf", "no_text"]
+    assert not [line for line in shown if "fine.md" in line]
+    assert "REFUSED" not in listing.ledger_text({"lines": lines, "files": [fine], "quality": []})
+    assert "REFUSED" not in listing.ledger_text({"lines": lines, "quality": []})

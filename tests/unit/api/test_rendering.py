@@ -19,7 +19,7 @@ HOSTILE = f"pay{CONTROL}{BIDI}\u2028roll"
 
 def passage(text: str = "Everybody has 25 days.", **more: str) -> Passage:
     """One passage with a score of .5."""
-    named = {"source": "docs", "title": "Leave", "uri": "leave.md#days"} | more
+    named: dict[str, Any] = {"source": "docs", "title": "Leave", "uri": "leave.md#days"} | more
     return Passage(chunk_id="c", document_id="d", external_id="e", text=text, score=0.5, signals={}, **named)
 
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidSettingError
 from core.words import OPEN_FROM, Block, Chunk, Document, Instant
-from ingest.chunking import ChunkLimits, Tokenizer, body_of, chunk_document, pipeline_id
+from ingest.chunking import ChunkLimits, body_of, chunk_document, pipeline_id
+from ingest.splitting import Tokenizer
+from retrieval.passages import Span, merge_spans
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def test_a_document_that_fits_is_one_chunk() -> None:
     assert chunk.text == "one two\nthree"
     assert chunk.indexed_text == "A title\n#general\none two\nthree"
     assert (chunk.start, chunk.end, chunk.ordinal) == (0, 13, 0)
-    assert (chunk.anchor, chunk.author) == ("0", "S0")
+    assert (chunk.anchor, chunk.author) == ("0 8:1", "S0")
 
 
 @pytest.mark.parametrize("page", [document(), document(""), document(" \n", "\t")])
@@ -114,6 +116,39 @@ def test_a_target_makes_chunks_shorter_than_the_limit() -> None:
 def test_a_tiny_last_chunk_shares_out_with_its_neighbour() -> None:
     texts = [words(3, "a"), words(3, "b"), words(3, "c"), words(2, "d")]
     assert [len(chunk.text.split()) for chunk in chunks_of(document(*texts))] == [6, 5]
+
+
+@pytest.mark.parametrize("asked", ["who pays?", "*who pays?*", "as follows:"])
+def test_a_question_goes_into_the_chunk_of_what_follows_it(asked: str) -> None:
+    texts = [words(6, "a"), asked, words(8, "b"), words(5, "c")]
+    assert [chunk.text for chunk in chunks_of(document(*texts))] == [texts[0], f"{asked}\n{texts[2]}", texts[3]]
+
+
+def test_a_line_set_like_a_heading_goes_with_what_it_is_above_on_a_page_and_not_in_a_conversation() -> None:
+    texts = [f"{words(6, 'a')}.", "Cost savings", f"{words(8, 'b')}.", f"{words(5, 'c')}."]
+    page = document(blocks=tuple(Block(text=text) for text in texts))
+    assert [chunk.text for chunk in chunks_of(page)] == [texts[0], f"{texts[1]}\n{texts[2]}", texts[3]]
+    assert chunks_of(document(*texts))[0].text == f"{texts[0]}\n{texts[1]}"
+
+
+@pytest.mark.parametrize(("asked", "answer"), [("who pays?", words(9, "b")), ("and which of us pays?", words(5, "b"))])
+def test_a_question_stays_where_it_is_if_it_would_make_the_next_chunk_too_long_or_is_long_itself(
+    asked: str, answer: str
+) -> None:
+    texts = [words(5, "a"), asked, answer, words(6, "c")]
+    assert chunks_of(document(*texts))[0].text == f"{texts[0]}\n{asked}"
+
+
+def test_not_more_than_two_lines_are_carried_and_something_always_stays() -> None:
+    assert chunks_of(document("a?", "b?", "c?", "d?", words(8)), ChunkLimits(12, 0))[0].text == "a?\nb?"
+    assert chunks_of(document("a?", words(9)), ChunkLimits(11, 0))[0].text == "a?"
+
+
+def test_a_small_last_chunk_does_not_take_an_answer_from_its_question() -> None:
+    texts = [words(2, "a"), words(2, "b"), "who pays?", words(3, "c"), words(2, "d")]
+    assert [chunk.text for chunk in chunks_of(document(*texts))] == [
+        f"{texts[0]}\n{texts[1]}", f"{texts[2]}\n{texts[3]}\n{texts[4]}"
+    ]  # fmt: skip
 
 
 def test_what_is_appended_leaves_the_chunks_before_the_last_two_alone() -> None:
@@ -250,6 +285,21 @@ def test_chunks_fit_cover_the_body_and_say_where_they_are(
         assert one.start < two.start
         assert one.end < two.end
         assert tokenizer.count(body[two.start : one.end]) <= limits.overlap
+
+
+@settings(max_examples=100, deadline=None)
+@given(page=PAGES, limits=LIMITS, tokenizer=st.sampled_from(TOKENIZERS), data=st.data())
+def test_neighbouring_chunks_read_like_the_body_under_them(
+    page: Document, limits: ChunkLimits, tokenizer: Tokenizer, data: st.DataObject
+) -> None:
+    spans = [
+        Span(ordinal=chunk.ordinal, start=chunk.start, end=chunk.end, text=chunk.text)
+        for chunk in chunks_of(page, limits, tokenizer)
+    ]
+    first = data.draw(st.integers(0, len(spans)))
+    near = spans[first : data.draw(st.integers(first, len(spans)))]
+    under = body_of(page)[near[0].start : near[-1].end] if near else ""
+    assert merge_spans(near).split() == under.split()
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,6 +2,7 @@
 
 import json
 import string
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidSettingError
 from core.words import MICROS
-from ingest.options import PATTERN_CHARACTERS, PATTERNS, POLICIES, SourceOptions
+from ingest.hygiene.language import _identifier
+from ingest.hygiene.languages import NAMES, meant_by
+from ingest.options import PATTERN_CHARACTERS, PATTERNS, POLICIES, SourceOptions, UnfitOptionError, require_fit
+from ingest.sources import KINDS
 
 words = st.text(string.ascii_lowercase + string.digits + "-_.+()", min_size=1, max_size=6)
 patterns = st.lists(st.text("ab*?/[.", min_size=1, max_size=8).filter(str.strip), max_size=3).map(tuple)
@@ -24,7 +28,7 @@ choices = st.builds(
     bots=st.booleans(),
     direct_messages=st.booleans(),
     personal_data=st.sampled_from(POLICIES),
-    languages=st.lists(st.sampled_from(["en", "de", "fr", "nds"]), max_size=3).map(tuple),
+    languages=st.lists(st.sampled_from(["en", "de", "fr", "uk"]), max_size=3).map(tuple),
     workspace_url=st.sampled_from(["", "https://acme.slack.com", "https://acme.slack.com/"]),
     period=periods,
 )
@@ -154,6 +158,8 @@ def test_a_period_may_reach_to_the_last_day_that_there_is() -> None:
         {"personal_data": ""},
         {"languages": ["english"]},
         {"languages": ["EN"]},
+        {"languages": ["xx"]},
+        {"languages": ["eng"]},
         {"languages": ["en", ""]},
         {"workspace_url": "http://acme.slack.com"},
         {"workspace_url": "https://acme.slack.com/archives"},
@@ -166,6 +172,66 @@ def test_what_cannot_be_meant_is_refused(given_fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettingError) as refused:
         SourceOptions().changed_by(given_fields)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("EN", "en (English)"),
+        ("en-GB", "en (English)"),
+        ("pt_BR", "pt (Portuguese)"),
+        ("eng", "en (English)"),
+        ("ger", "de (German)"),
+        ("Deutch", "de (German)"),
+        ("frensh", "fr (French)"),
+        ("Español", "es (Spanish)"),
+    ],
+)
+def test_a_language_that_is_written_otherwise_is_told_by_its_code(written: str, meant: str) -> None:
+    with pytest.raises(InvalidSettingError) as refused:
+        SourceOptions(languages=(written,))
+    assert f"Did you mean {meant}?" in refused.value.hint
+
+
+@given(st.text(max_size=40))
+def test_what_is_meant_is_a_known_language_or_nothing(written: str) -> None:
+    assert meant_by(written) in {"", *NAMES}
+
+
+def test_a_language_can_be_chosen_where_texts_can_be_found_to_be_in_it() -> None:
+    told = {code for code in _identifier().nb_classes if len(code) == 2}
+    assert told == NAMES.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given_fields"),
+    [
+        ("files", {"period": "2024-01-01..2024-01-31"}),
+        ("files", {"include": ["*.md"], "bots": False}),
+        ("files", {"direct_messages": True}),
+        ("files", {"workspace_url": "https://acme.slack.com"}),
+        ("beir", {"include": ["*.md"]}),
+        ("beir", {"exclude": ["a"], "personal_data": "mask"}),
+    ],
+)
+def test_an_option_that_says_nothing_about_a_kind_is_refused(kind: str, given_fields: dict[str, Any]) -> None:
+    with pytest.raises(UnfitOptionError, match=f"of kind {kind}") as refused:
+        require_fit(kind, given_fields)
+    assert "personal_data" in refused.value.hint
+    require_fit("slack-export", given_fields)
+
+
+@given(choices)
+def test_what_is_taken_back_fits_every_kind(options: SourceOptions) -> None:
+    usual = asdict(SourceOptions())
+    for kind in ("slack-export", "files", "beir"):
+        require_fit(kind, {name: usual[name] for name in options.as_json()})
+
+
+def test_every_kind_of_source_can_have_what_hygiene_needs() -> None:
+    for kind in KINDS:
+        require_fit(kind, {"personal_data": "mask", "languages": ["en"]})
+    require_fit("files", {"include": ["*.md"], "exclude": ["drafts"]})
 
 
 def test_as_much_as_is_allowed_is_taken() -> None:

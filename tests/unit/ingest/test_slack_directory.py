@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.markup import PRIVATE
-from ingest.sources.slack_directory import directory_of
+from ingest.sources.slack_directory import Directory, directory_of
+from ingest.sources.slack_people import GUEST, OWNERS, brief
 
 USERS: list[dict[str, Any]] = [
     {"id": "U1", "team_id": "T1", "profile": {"display_name": "Ada"}},
@@ -139,3 +142,43 @@ def test_what_is_no_team_id_never_becomes_a_principal(team: str) -> None:
     derived = directory_of({}, name="s").workspace
     assert directory.workspace == (derived if team != "T1 " else "T1")
     assert all(what != derived for _, what in directory.holdings)
+
+
+ODD = st.none() | st.booleans() | st.text(max_size=3)
+NAME = st.sampled_from(["", "Ada", "Ben"])
+TEAM = st.sampled_from(["T1", "T2"])
+ENTERPRISE = st.fixed_dictionaries(
+    {"enterprise_id": st.just("E1")}, optional={"teams": st.lists(TEAM, max_size=2) | ODD}
+)
+SOMEBODY = st.fixed_dictionaries(
+    {"id": st.sampled_from(["U1", "U2"]), "team_id": TEAM, "enterprise_user": ENTERPRISE | ODD},
+    optional={
+        "profile": st.fixed_dictionaries({}, optional=dict.fromkeys(("display_name", "real_name"), NAME)) | ODD,
+        **dict.fromkeys(("name", "real_name", "deleted", "is_bot", "tz", *OWNERS, *GUEST), ODD),
+    },
+)
+
+
+def grid(shared: list[Any], own: list[Any]) -> Directory:
+    """An organisation of two workspaces, one of which lists its own people too."""
+    board = {"id": "G1", "name": "board", "members": ["U1", "U2"]}
+    teams = {
+        "teams/a/": {"users.json": own, "channels.json": [{"id": "C1", "name": "a", "context_team_id": "T1"}]},
+        "teams/b/": {"channels.json": [{"id": "C2", "name": "b", "context_team_id": "T2"}]},
+    }
+    return directory_of({"org_users.json": shared, "groups.json": [board]}, name="s", teams=teams)
+
+
+@given(st.lists(SOMEBODY, max_size=3), st.lists(SOMEBODY, max_size=2))
+def test_what_is_kept_of_people_says_all_that_is_read_of_them(shared: list[Any], own: list[Any]) -> None:
+    assert grid([*map(brief, shared)], [*map(brief, own)]) == grid(shared, own)
+    assert directory_of({"users.json": [*map(brief, own)]}, name="s") == directory_of({"users.json": own}, name="s")
+
+
+def test_hardly_anything_is_kept_of_what_nobody_reads() -> None:
+    whole = {
+        "id": "U1",
+        "tz": "Europe/Berlin",
+        "profile": {"display_name": "Ada", "image_512": "https://x/" + "a" * 99},
+    }
+    assert brief(whole) == {"id": "U1", "profile": {"display_name": "Ada"}}

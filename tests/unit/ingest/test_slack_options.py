@@ -153,7 +153,8 @@ def test_a_canvas_with_a_text_is_for_those_who_read_where_it_is_shared(tmp_path:
 def test_a_canvas_that_lies_in_the_export_as_a_page_is_read_from_it(tmp_path: Path) -> None:
     builder = canvases({"id": "F012345", "title": "Travel", "channels": ["C1"]})
     items = items_of(builder.file("canvases/F012345.html", PAGE), tmp_path)
-    assert [block.text for block in documents(items)["canvas:F012345"].blocks] == ["Travel", "Book a train."]
+    found = documents(items)["canvas:F012345"].blocks
+    assert [(block.heading, block.text, block.anchor) for block in found] == [(("Travel",), "Book a train.", "")]
     assert not [item for item in items if isinstance(item, Refused)]
 
 
@@ -173,6 +174,16 @@ def test_a_canvas_without_text_or_readers_is_counted(
     items = items_of(canvases({"id": "F012345", "title": "Travel"} | canvas).direct("D1", ["U1"]), tmp_path)
     assert reasons(items)["", *counted] == 1
     assert "canvas:F012345" not in documents(items)
+
+
+@pytest.mark.parametrize("pages", [{}, {"canvases/F012345.html": b"<div>" * 1_000}])
+def test_a_canvas_that_cannot_be_read_is_in_doubt_alone(tmp_path: Path, pages: dict[str, bytes]) -> None:
+    builder = canvases({"id": "F012345", "channels": ["C1"], "content": "<div>" * 1_000})
+    for name, raw in pages.items():
+        builder.file(name, raw)
+    (found,) = (item for item in items_of(builder, tmp_path) if isinstance(item, Refused))
+    place = next(iter(pages), "F012345")
+    assert (found.place, found.code, found.doubts) == (place, "document_too_large", "canvas:F012345")
 
 
 def test_a_canvas_that_is_listed_twice_is_one(tmp_path: Path) -> None:

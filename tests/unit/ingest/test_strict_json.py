@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingest import strict_json
 from ingest.errors import BrokenJsonError
-from ingest.strict_json import MAX_DEPTH, MAX_JSON_BYTES, MAX_NUMBER_CHARACTERS, MAX_VALUES, parse
+from ingest.strict_json import MAX_DEPTH, MAX_JSON_BYTES, MAX_NUMBER_CHARACTERS, MAX_VALUES, elements, parse
 from tests.support.measured import Measure, measuring
 
 BOUND_KIB = 64 * 1024
@@ -67,6 +67,54 @@ REFUSED = {
 @pytest.mark.parametrize(("raw", "code"), REFUSED.items(), ids=map(repr, range(len(REFUSED))))
 def test_what_is_no_json_or_hurts_is_refused_by_its_code(raw: bytes, code: str) -> None:
     assert code_of(raw) == code
+
+
+def told(raw: bytes) -> tuple[list[object], str]:
+    """The elements that came before the end or the refusal, and its code."""
+    found: list[object] = []
+    try:
+        found.extend(elements(raw))
+    except BrokenJsonError as error:
+        return [], error.code
+    return found, ""
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.lists(JSON), st.sampled_from([None, 0, 3]))
+def test_a_list_that_is_taken_element_by_element_is_the_same_list(value: list[object], indent: int | None) -> None:
+    raw = json.dumps(value, indent=indent).encode()
+    assert told(raw) == (parse(raw), "")
+
+
+@given(st.text('[]{},:"\\1e.- \nabtrue', max_size=20).map(lambda inner: f"[{inner}]".encode()) | st.binary(max_size=40))
+def test_what_is_no_list_as_a_whole_is_none_element_by_element(raw: bytes) -> None:
+    whole = parse(raw) if not code_of(raw) else None
+    found, code = told(raw)
+    assert (found == whole and not code) if isinstance(whole, list) else code
+
+
+@pytest.mark.parametrize("raw", [raw for raw in REFUSED if raw != b"[1] [2]"], ids=repr)
+def test_a_list_by_its_elements_refuses_what_hurts(raw: bytes) -> None:
+    assert told(raw)[1] in ("broken_json", REFUSED[raw])
+
+
+def test_a_list_may_be_long_where_no_element_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "_WINDOW", 7)
+    monkeypatch.setattr(strict_json, "MAX_VALUES", 10)
+    monkeypatch.setattr(strict_json, "MAX_LIST_VALUES", 100)
+    monkeypatch.setattr(strict_json, "MAX_ELEMENTS", 30)
+    assert told(b"[" + b",".join([b"[1, 2]"] * 30) + b"]") == ([[1, 2]] * 30, "")
+    assert told(b"[" + b",".join([b"[1, 2]"] * 31) + b"]") == ([], "json_too_many_values")
+    assert told(b"[" + b",".join([b"[1, 2, 3, 4, 5]"] * 20) + b"]") == ([], "json_too_many_values")
+    assert told(b"[1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]") == ([], "json_too_many_values")
+    with pytest.raises(strict_json.JsonTooLargeError):
+        list(elements(b"[1234]", limit=5))
 
 
 def test_numbers_with_a_point_keep_their_digits_as_text() -> None:

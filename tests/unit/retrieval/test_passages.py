@@ -1,11 +1,13 @@
 """Merging neighbouring chunks into readable text."""
 
+from bisect import bisect_right
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.passages import Hit, ReadableText, Span, merge_spans, readable_texts
+from retrieval.passages import Hit, ReadableText, Span, merge_anchors, merge_spans, readable_texts
 
 BODY = "One.\nTwo.\nThree.\nFour.\nFive.\nSix."
 LINES = BODY.split("\n")
@@ -61,6 +63,30 @@ def test_however_a_body_is_cut_the_chunks_merge_to_the_body(data: st.DataObject,
         separator = overlap == 0 and body[start : start + 1] == "\n" and start > 0
         spans.append(span(ordinal, start - overlap + separator, end, body))
     assert merge_spans(data.draw(st.permutations(spans))) == body
+
+
+@given(data=st.data(), body=st.text("ab \n", max_size=60))
+def test_wherever_chunks_are_cut_each_character_keeps_its_place(data: st.DataObject, body: str) -> None:
+    pages = sorted(data.draw(st.sets(st.integers(1, 60), max_size=3)) | {0})
+    edges = sorted(data.draw(st.sets(st.integers(0, len(body)))) | {0, len(body)})
+    spans = []
+    for ordinal, (start, end) in enumerate(pairwise(edges)):
+        first = start - data.draw(st.integers(0, min(5, start)))
+        anchors = tuple((max(page - first, 0), str(page)) for page in pages[bisect_right(pages, first) - 1 :])
+        one = span(ordinal, first, end, body)
+        spans.append(replace(one, anchors=tuple(place for place in anchors if place[0] < max(len(one.text), 1))))
+    found = merge_anchors(spans)
+    for offset in range(len(body)):
+        place = found[bisect_right(found, offset, key=lambda one: one[0]) - 1][1]
+        assert place == str(pages[bisect_right(pages, offset) - 1])
+
+
+def test_a_page_that_is_shown_by_a_neighbour_only_has_its_place_behind_the_gap() -> None:
+    spans = [replace(line(0), anchors=((0, "page=1"),)), replace(line(3), anchors=((0, "page=4"), (2, "page=5")))]
+    assert (merge_spans(spans), merge_anchors(spans)) == (
+        "One.\nFour.",
+        ((0, "page=1"), (5, "page=4"), (7, "page=5")),
+    )
 
 
 @given(wanted=st.sets(st.integers(0, 5)))

@@ -79,6 +79,63 @@ def test_a_part_stays_when_rows_are_put_before_it() -> None:
     assert alone.part == below.part
 
 
+def prose(*texts: str) -> dict[str, object]:
+    """Rich text as editors store it."""
+    parts = [{"type": "paragraph", "content": [{"type": "text", "text": text}]} for text in texts]
+    return {"type": "doc", "version": 1, "content": parts}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (25, "25"),
+        (2.50, "2.5"),
+        ({"text": "25 days."}, "25 days."),
+        ({"text": "", "value": "25 days."}, "25 days."),
+        ([{"text": "25 days."}, {"text": "No more."}], "25 days.\nNo more."),
+        ({"paragraphs": ["25 days.", "No more."]}, "25 days.\nNo more."),
+        (prose("25 days.", "No more."), "25 days.\nNo more."),
+        ([{"type": "image", "src": "a.png"}, {"type": "p", "text": "See above."}], "See above."),
+        ({"Full time": "25 days", "Part time": 12, "Paid": True}, "Full time: 25 days\nPart time: 12\nPaid: true"),
+        ({"Leave": {"Full time": "25 days"}, "Note": None}, "Leave: Full time: 25 days"),
+    ],
+)
+def test_an_answer_with_a_structure_is_read_by_its_words(answer: object, text: str) -> None:
+    (one,) = parse(json.dumps([{"q": "How many days?", "a": answer}]).encode(), "faq.json")
+    assert ([block.text for block in one.blocks], one.trouble) == ([text], "")
+
+
+@pytest.mark.parametrize("answer", [None, "", [], {}, [" "], {"text": ""}, prose(), {"note": None}])
+def test_an_answer_that_says_nothing_is_empty_and_no_trouble(answer: object) -> None:
+    (one,) = parse(json.dumps([{"q": "How many days?", "a": answer}]).encode(), "faq.json")
+    assert (one.blocks, one.trouble) == ((), "")
+
+
+@pytest.mark.parametrize("picture", [{"type": "image", "src": "a.png"}, [{"@type": "ImageObject", "url": "a.png"}]])
+def test_an_answer_without_words_is_a_trouble_of_its_own_row(picture: object) -> None:
+    rows = [{"q": "How many?", "a": picture}, {"q": "Who?", "a": "Me."}, {"q": picture, "a": "Because."}]
+    found = parse(json.dumps(rows).encode(), "faq.json")
+    assert [(one.trouble, len(one.blocks)) for one in found] == [("unknown_json", 0), ("", 1), ("unknown_json", 0)]
+    assert len({one.part for one in found}) == 3
+
+
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.sampled_from(["text", "type"]), inner),
+    max_leaves=8,
+)
+
+
+@given(NESTED)
+def test_whatever_an_answer_is_made_of_it_is_read_or_empty_or_in_trouble(answer: object) -> None:
+    (one,) = parse(json.dumps([{"q": "Why?", "a": answer}]).encode(), "faq.json")
+    assert not (one.blocks and one.trouble)
+    if isinstance(answer, bool | int):
+        assert one.blocks
+
+
 @pytest.mark.parametrize("value", [{}, {"faqs": 3}, {"faqs": [1]}, [1], "text", 3, None, [{"name": "x"}], [{}]])
 def test_other_json_is_refused(value: object) -> None:
     assert refusal(json.dumps(value).encode()) == "unknown_json"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.formats.html import parse
+from ingest.formats.outline import text_of
 from ingest.formats.parsed import DocumentTooLargeError, Parsed
 
 PAGE = """<!doctype html><html><head><title> Time  off </title><meta name="Author" content="HR">
@@ -145,6 +146,25 @@ def test_a_page_without_text_is_no_document() -> None:
 
 def test_the_first_heading_names_a_page_without_a_title() -> None:
     assert page("<h2>Travel</h2><p>By train.").title == "Travel"
+
+
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [
+        ("<title>no</title><h1>A</h1><p>b <b>c</b></p>d<br>e", "A\nb c\nd\ne"),
+        ("<h1>A</h1><h2>B</h2>b<h1>C</h1>c<h2>D</h2>", "A\nB\nb\nC\nc\nD"),
+        ("a<!-- <p>no</p> -->b<style>x</style>c", "abc"),
+        ("<s>50</s> 60 &lt;b&gt; 1 < 2", "60 <b> 1 < 2"),
+        ("<script>a</script", ""),
+        ("<svg><svg></svg>x</svg>y", "y"),
+        ("<document><p>Ask <control><a>@U1</a></control> or <lnk>this</lnk></p></document>", "Ask @U1 or this"),
+        ("<table><tr><td><p>a</p></td><td><p>b</p></td></tr></table>", "a | b"),
+    ],
+)
+def test_a_piece_of_a_page_is_one_text_with_its_headings_in_it(piece: str, text: str) -> None:
+    found = parse(piece.encode(), "")
+    assert "\n".join(text_of(page.blocks) for page in found) == text
+    assert not any(page.title for page in found)
 
 
 @pytest.mark.parametrize("tag", ["<div>", "<b>", "<x-y>", "<DIV \n a=1>", "<div></p>"])

@@ -57,8 +57,8 @@ def test_plain_text_is_read_before_the_same_in_html() -> None:
 
 def test_html_is_read_where_there_is_no_plain_text() -> None:
     made = message("   ")
-    made.add_alternative("<p>As <b>HTML</b>.</p><script>no()</script>", subtype="html")
-    assert said(made.as_bytes()) == "As HTML."
+    made.add_alternative("<h1>Fees</h1><p>As <b>HTML</b>.</p><script>no()</script>", subtype="html")
+    assert said(made.as_bytes()) == "Fees\n\nAs HTML."
 
 
 def test_attachments_are_named_wherever_they_are() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.formats.layout import Line, paragraphs, running_lines
+from ingest.formats.layout import Line, Part, paragraphs, running_lines, sentences_whole
 from ingest.formats.parsed import (
     DocumentTooLargeError,
     EncryptedDocumentError,
@@ -33,6 +33,40 @@ def shown(found: Parsed) -> list[tuple[str, tuple[str, ...], str]]:
 def test_pages_become_paragraphs_with_their_page_as_anchor() -> None:
     found = read(lines(LONG, SECOND), lines("Next page."))
     assert shown(found) == [("page=1", (), f"{LONG} {SECOND}"), ("page=2", (), "Next page.")]
+
+
+def test_a_sentence_that_a_page_cuts_stands_as_a_whole_where_it_begins() -> None:
+    found = read(lines(LONG), lines(SECOND + " Then the year ends."), lines("Nobody waits."))
+    assert shown(found) == [
+        ("page=1", (), f"{LONG} {SECOND}"),
+        ("page=2", (), "Then the year ends."),
+        ("page=3", (), "Nobody waits."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("It had ended.", "so this is another one."),
+        ("It goes on", "Nobody knows with what."),
+        ("the first of a list", "b) its second"),
+        ("Page 1 of 2", "and so on."),
+        ("It goes on", "and on " * 100),
+    ],
+)
+def test_what_is_no_rest_of_a_sentence_stays_on_its_page(above: str, below: str) -> None:
+    pages = [[Part(above, 0)], [Part(below, 0)]]
+    assert sentences_whole(pages) == pages
+
+
+def test_headings_carry_no_sentence_on() -> None:
+    for pages in ([[Part("Time", 1)], [Part("off.", 0)]], [[Part("Time", 0)], [Part("off", 1)]]):
+        assert sentences_whole(pages) == pages
+
+
+def test_a_page_with_nothing_but_the_rest_of_a_sentence_keeps_it() -> None:
+    pages = [[Part("It goes", 0)], [], [Part("on and", 0)], [Part("on.) And ends.", 0)]]
+    assert sentences_whole(pages) == [[Part("It goes", 0)], [], [Part("on and on.)", 0)], [Part("And ends.", 0)]]
 
 
 def test_a_wider_space_a_short_line_and_a_list_begin_paragraphs() -> None:
@@ -167,6 +201,14 @@ def test_no_line_of_a_page_is_lost_or_comes_twice(page: list[tuple[str, tuple[in
     written = [Line(text, left, right, bottom, bottom + size) for text, (left, right, bottom, size), _ in page]
     parts = list(paragraphs(written, [level for _, _, level in page], pitch))
     assert " ".join(part.text for part in parts) == " ".join(line.text for line in written)
+
+
+@given(st.lists(st.lists(st.builds(Part, TEXTS, st.integers(0, 1)), max_size=4), max_size=6))
+def test_making_sentences_whole_loses_no_word(pages: list[list[Part]]) -> None:
+    def words(shown: list[list[Part]]) -> list[str]:
+        return [word for page in shown for part in page for word in part.text.split()]
+
+    assert words(sentences_whole(pages)) == words(pages)
 
 
 @given(st.lists(st.lists(TEXTS, max_size=8), max_size=6))
