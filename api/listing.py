@@ -82,13 +82,15 @@ def _problem_line(problem: Row) -> str:
     return f"  {one_line(problem['place'])}: {one_line(problem['code'])}: {one_line(problem['reason'])}{tries}"
 
 
-def twins_text(twins: Sequence[Row], total: int) -> str:
-    """Pairs of documents that are nearly the same, the most alike first."""
-    if not twins:
-        return "No two documents are nearly the same."
+def twins_text(twins: Sequence[Row], total: int, waiting: int) -> str:
+    """Pairs of documents that are nearly the same, the most alike first, and how many were not compared yet."""
     head = ("ALIKE", "SOURCE", "DOCUMENT", "TWIN'S SOURCE", "TWIN", "READERS")
-    shown = columns(head, map(_twin_cells, twins))
-    return shown if total == len(twins) else f"{shown}\n… and {total - len(twins)} more"
+    lines = [columns(head, map(_twin_cells, twins)) if twins else "No two documents are nearly the same."]
+    if total > len(twins):
+        lines.append(f"… and {total - len(twins)} more")
+    if waiting:
+        lines.append(f"{waiting} documents were not compared yet; the next ingestion that changes something does it.")
+    return "\n".join(lines)
 
 
 def _twin_cells(pair: Row) -> tuple[object, ...]:

@@ -25,7 +25,10 @@ SMALL_SHARE = 4  # a last chunk, or a page, smaller than 1/4 of the budget share
 CHARACTERS_PER_TOKEN = 5  # English has 4 to 5: a longer body will hardly fit as a whole, and that is not tried
 LEADS = 2  # so many headings and questions at the end of a chunk go with what follows them
 ASKING = re.compile(r"[?:]\W*$")
-TITLED = re.compile(r"[*_]*[^\W\d_](?:\S*\s+){0,9}\S*[^\s.!;,]")  # short, no sentence and no item of a list
+ASKING_CHARACTERS = 40  # at the end of a line: where a search that begins anew at each mark costs nothing
+TITLED = re.compile(r"[*_]*[^\W\d_]")  # no item of a list
+TITLE_WORDS = 10
+SENTENCE_ENDS = (".", "!", ";", ",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +274,8 @@ class _Cutter:
     def _leads(self, unit: _Unit) -> bool:
         """Whether it says little without what follows: a question, what ends in a colon, a page's line in bold."""
         line = self.body[unit.start : unit.end].rstrip().rpartition("\n")[2]
-        block = self.document.blocks[unit.block]
-        return bool(ASKING.search(line) or (not block.speaker and TITLED.fullmatch(line)))
+        is_said = bool(self.document.blocks[unit.block].speaker)
+        return ASKING.search(line[-ASKING_CHARACTERS:]) is not None or (not is_said and _is_title(line))
 
     def _shared_out(self, groups: list[list[_Unit]]) -> list[list[_Unit]]:
         """The groups with a small last one evened out with its neighbour, as far as whole units allow."""
@@ -347,3 +350,9 @@ def _trimmed(body: str, span: _Span) -> _Span:
 def _valid_from(document: Document, span: _Span) -> Instant:
     times = [block.at for block in document.blocks[span.first : span.last + 1] if block.at is not None]
     return max(times, default=document.valid_from if document.valid_from is not None else OPEN_FROM)
+
+
+def _is_title(line: str) -> bool:
+    """A short line that is no sentence and no item of a list."""
+    words = line.split(maxsplit=TITLE_WORDS)
+    return bool(TITLED.match(line)) and len(words) <= TITLE_WORDS and not line.endswith(SENTENCE_ENDS)

@@ -29,7 +29,7 @@ class Places:
     def line(self, start: int, first: int, last: int) -> str:
         """The stored form of the anchors of a chunk that begins at `start` and shows these blocks."""
         if not self.starts:
-            return self.anchors[first]
+            return anchor_line(((0, self.anchors[first]),))
         shown = range(first, last + 1)
         return anchor_line(distinct((max(self.starts[block] - start, 0), self.anchors[block]) for block in shown))
 

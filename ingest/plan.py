@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from core.blobs import BlobStore
 from core.catalog.documents import Known
 from core.errors import BlobDamagedError
-from core.words import Block, ChangeKind, Document, Instant
+from core.words import Block, ChangeKind, Document, Instant, digest_of
 from ingest.buried import Graves
 from ingest.conversations import said_at
 from ingest.hygiene.inspection import inspect
@@ -21,6 +21,8 @@ from ingest.options import SourceOptions
 from ingest.sources import Entry, Found, Item, Refused, Source
 
 PERSONAL_DATA = "personal_data"
+PLACE_CHARACTERS = 600  # in UTF-8 2,400 bytes at most, where PostgreSQL's index takes 2,704
+PLACE_SHOWN = 200
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Findings:
             return
         self._count("", item.entries)
         if isinstance(item, Refused):
-            self.refused.append((item.place, item.code, item.reason))
+            self.refused.append((_shortened(item.place), item.code, item.reason))
             if item.doubts is not None:
                 self.doubts.append(item)
 
@@ -206,8 +208,15 @@ class Findings:
 
     def _count(self, document: str, entries: tuple[Entry, ...] | list[Entry]) -> None:
         for entry in entries:
-            name = document or (entry.item if self.by_item else "")
+            name = document or (_shortened(entry.item) if self.by_item else "")
             self.ledger[name, entry.channel, entry.bucket, entry.reason] += 1
+
+
+def _shortened(place: str) -> str:
+    """A place as it is kept: of a name that is longer than any document's, the beginning and a hash of all of it."""
+    if len(place) <= PLACE_CHARACTERS:
+        return place
+    return f"{place[:PLACE_SHOWN]}… ({len(place)} characters, {digest_of(place)[:16]})"
 
 
 def _concerns(prefix: str, name: str) -> bool:

@@ -9,6 +9,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Final
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,9 @@ from retrieval import duplicates, fusion, mmr
 from retrieval.errors import EmptyQuestionError, NothingIngestedError
 from retrieval.passages import Hit, ReadableText, Span, readable_texts
 from retrieval.query import Query
+
+FRAGMENT: Final = "!$&'()*+,;=:@/?%"
+"""What stands in the fragment of an address as it is (RFC 3986), and the mark of what is encoded already."""
 
 Vector = NDArray[np.float32]
 
@@ -245,4 +250,4 @@ def _passage(row: PassageRow, text: ReadableText, pool: Pool, place: int) -> Pas
 
 
 def _address(uri: str, anchor: str) -> str:
-    return f"{uri}#{anchor}" if anchor else uri
+    return f"{uri}#{quote(anchor, safe=FRAGMENT)}" if anchor else uri

@@ -32,6 +32,7 @@ from generation.evidence import EvidenceFinder
 from generation.model import LanguageModel
 from generation.prompts import GROUNDED, UNGROUNDED, with_shots
 from ingest.errors import SourceNameTakenError, SourceUnreadableError
+from ingest.likeness import METHOD
 from ingest.pipeline import Ingestion, IngestReport
 from ingest.recipe import Recipe
 from ingest.work import Report
@@ -304,6 +305,11 @@ class Threadwise:
             if source is not None and sources.known_source(session, source) is None:
                 raise UnknownSourceError(f"No source {source!r} is known.", hint="threadwise sources lists them.")
             return likeness.pairs(session, source=source, limit=limit)
+
+    def uncompared(self) -> int:
+        """How many documents no run has compared with others yet as they are now; the next one with work does."""
+        with self.database.read() as session:
+            return likeness.count_unsketched(session, METHOD)
 
     def reader(self, principal: str | None = None) -> Reader:
         """Who asks: the named principal with all it holds, or `everyone`. Raises `UnknownPrincipalError`."""

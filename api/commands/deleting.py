@@ -110,13 +110,14 @@ def twins(
     named = None if source is None else options.present(source, "the source")
     with _opened(data_dir) as threadwise:
         total, pairs = threadwise.twins(source=named, limit=limit)
+        waiting = threadwise.uncompared()
     rows = [pair.as_json() for pair in pairs]
     if as_json:
-        print_json({"total": total, "twins": rows})
+        print_json({"total": total, "waiting": waiting, "twins": rows})
         return
     from api.listing import twins_text  # noqa: PLC0415
 
-    print_text(twins_text(rows, total))
+    print_text(twins_text(rows, total, waiting))
 
 
 def _opened(data_dir: str | None) -> "Threadwise":

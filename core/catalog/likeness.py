@@ -58,11 +58,21 @@ class Pair:
 
 def unsketched(session: Session, method: int, limit: int) -> list[Unsketched]:
     """Documents that wait for their sketch, those that were recorded last first."""
-    d, k = t.document.c, t.likeness.c
-    rows = select(d.id, d.content_sha, d.blob_sha).outerjoin(t.likeness, k.document_id == d.id)
-    other = or_(k.document_id.is_(None), k.content_sha != d.content_sha, k.method != method)
-    waiting = rows.where(other, d.version_id.is_not(None), d.blob_sha != "")
+    d = t.document.c
+    waiting = _waiting(method, d.id, d.content_sha, d.blob_sha)
     return [Unsketched(*row) for row in session.execute(waiting.order_by(d.recorded_at.desc(), d.id).limit(limit))]
+
+
+def count_unsketched(session: Session, method: int) -> int:
+    """How many documents wait for their sketch."""
+    return int(session.execute(_waiting(method, func.count())).scalar_one())
+
+
+def _waiting(method: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    d, k = t.document.c, t.likeness.c
+    rows = select(*columns).select_from(t.document).outerjoin(t.likeness, k.document_id == d.id)
+    other = or_(k.document_id.is_(None), k.content_sha != d.content_sha, k.method != method)
+    return rows.where(other, d.version_id.is_not(None), d.blob_sha != "")
 
 
 def still_as(session: Session, documents: Collection[Unsketched]) -> set[str]:

@@ -222,7 +222,7 @@ class _Reader:
         """What the next heading can be found by: its own id, that of its section, or a link target within it."""
         found = node.attributes.get("id") or (node.attributes.get("name") if tag == "a" else None)
         if found and (tag != "a" or self.anchor is None):
-            self.anchor = "".join(clean(found[:TITLE_CHARACTERS]).split()) or None
+            self.anchor = "%20".join(clean(found[:TITLE_CHARACTERS]).split()) or None
 
     def _take(self, text: str) -> None:
         self.text.append(text if self.literal else SPACE.sub(" ", text))

@@ -42,7 +42,8 @@ ENDINGS: dict[int, type[SandboxError]] = {
 class Sandbox:
     """One child process, started when first needed and anew after it ended, and a copy of it for each file.
 
-    The copy has ended before the next one starts; the child itself reads nothing. Threads take turns.
+    The copy has ended before the next one starts; the child itself reads nothing. Threads take turns, and the child
+    ends with the thread that started it (which is how Linux watches over a parent): that one has to be the last.
 
     `modules` are the parsers' modules, `parse_seconds` what one file may take on the wall clock, and
     `parse_memory_mb` what it may add to the memory of the child.

@@ -32,6 +32,8 @@ def meant_by(given: str) -> str:
     code = word.replace("_", "-").partition("-")[0]
     if code in NAMES:
         return code
+    if code == "nb":  # of Norwegian's two written forms the one that detectors call Norwegian
+        return "no"
     names = {name.casefold(): code for code, names in _NAMES.items() for name in names}
     begun = [name for name in names if len(word) > 2 and name.startswith(word)]  # noqa: PLR2004 - longer than a code
     close = begun if len(begun) == 1 else get_close_matches(word, names, n=1, cutoff=0.75)

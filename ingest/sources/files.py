@@ -21,6 +21,7 @@ from ingest.options import AS_USUAL, SourceOptions
 from ingest.sources import sidecar
 from ingest.sources.archive import Archive, Folder, opened, sha_of_entries
 from ingest.sources.sidecar import NOTHING, Sidecar, parse_sidecar
+from ingest.sources.zipped import NAME_BYTES, UnsafeNameError
 
 __all__ = ["SUFFIXES", "Files"]
 
@@ -226,8 +227,11 @@ def _misnamed(name: str) -> Refused | None:
     except UnicodeEncodeError:
         code, reason = NotUtf8Error.code, "The file's name is not UTF-8."
     else:
-        if not CONTROL.search(name):
+        if len(name.encode()) > NAME_BYTES:
+            code, reason = UnsafeNameError.code, f"The name is longer than {NAME_BYTES} bytes."
+        elif CONTROL.search(name):
+            code, reason = "control_characters", "The file's name holds control characters."
+        else:
             return None
-        code, reason = "control_characters", "The file's name holds control characters."
     place = clean(name)
     return Refused(place, code, reason, (Entry("", place, "failed", code),), doubts=None)

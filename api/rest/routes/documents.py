@@ -48,8 +48,10 @@ def delete(request: Request, document_id: str, reason: Reason = "") -> Response:
 @router.get("/documents/twins")
 def twins(request: Request, source: str | None = None, limit: Limit = 100) -> Response:
     """Pairs of documents that are nearly the same, the most alike first; each is read by its own audience alone."""
-    total, pairs = service_of(request).threadwise.twins(source=source, limit=limit)
-    return JsonResponse({"total": total, "twins": [pair.as_json() for pair in pairs]})
+    threadwise = service_of(request).threadwise
+    total, pairs = threadwise.twins(source=source, limit=limit)
+    waiting = threadwise.uncompared()
+    return JsonResponse({"total": total, "waiting": waiting, "twins": [pair.as_json() for pair in pairs]})
 
 
 @router.get("/deletions")

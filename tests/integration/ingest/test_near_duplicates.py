@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 
 from core import tables as t
 from core.catalog import state
@@ -231,3 +231,11 @@ def test_statements_grow_with_batches_and_not_with_documents_or_likes(opened: Th
     assert len(counted) < 20
     assert rows(opened)[:2] == [count, 16 * BUCKET]
     assert rows(opened)[2] <= 8 * count
+
+
+def test_what_was_not_compared_yet_is_told_until_a_run_has_done_it(opened: Threadwise, tmp_path: Path) -> None:
+    bring(opened, tmp_path / "docs", {"a.md": NOTICE, "b.md": NOTICE})
+    assert opened.uncompared() == 0
+    with opened.database.write() as session:
+        session.execute(update(t.document).values(content_sha="0" * 64))
+    assert opened.uncompared() == 2

@@ -325,3 +325,12 @@ def test_a_page_that_is_struck_as_a_whole_has_no_chunk() -> None:
     page = document(blocks=(Block(text="~~The fee is 50.~~"),))
     assert not body_of(page).strip()
     assert chunks_of(page, ChunkLimits(64)) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["Total" + " " * 2000 + "12.", "Name:" + " " * 900 + "Unit:" + " " * 900 + "Date.", "?" * 20_000 + "x"]
+)
+def test_a_line_full_of_spaces_or_marks_costs_no_more_than_another(line: str) -> None:
+    page = document(*(f"{words(9, name)}\n{line}" for name in "abc"))
+    bare = replace(page, blocks=tuple(replace(block, speaker="") for block in page.blocks))
+    assert all(f"{name}0" in "".join(chunk.text for chunk in chunks_of(bare)) for name in "abc")

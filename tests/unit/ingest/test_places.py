@@ -74,3 +74,8 @@ def test_every_word_of_a_chunk_leads_to_where_its_block_stands(blocks: list[tupl
         for offset, letter in enumerate(chunk.text):
             place = bisect_right(anchors, offset, key=lambda one: one[0]) - 1
             assert letter.isspace() or anchors[place][1] == where[chunk.start + offset]
+
+
+def test_an_anchor_with_white_space_stays_one_even_where_a_document_has_no_other() -> None:
+    (chunk,) = cut(written(("page=1 x", "a b c"), ("page=1 x", "d")))
+    assert anchors_of(chunk.anchor) == ((0, "page=1%20x"),)
