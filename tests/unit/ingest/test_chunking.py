@@ -14,19 +14,7 @@ from core.words import OPEN_FROM, Block, Chunk, Document, Instant
 from ingest.chunking import ChunkLimits, body_of, chunk_document, pipeline_id
 from ingest.splitting import Tokenizer
 from retrieval.passages import Span, merge_spans
-
-
-@dataclass(frozen=True)
-class Words:
-    """A token for each word."""
-
-    special: int = 2
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in re.finditer(r"\S+", text)]
+from tests.support.word_tokenizer import Words
 
 
 @dataclass(frozen=True)

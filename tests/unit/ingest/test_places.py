@@ -1,8 +1,6 @@
 """The pages, headings and rows to which chunks and their parts lead."""
 
-import re
 from bisect import bisect_right
-from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,19 +8,7 @@ from hypothesis import strategies as st
 from core.anchors import anchors_of
 from core.words import Block, Chunk, Document
 from ingest.chunking import ChunkLimits, body_of, chunk_document
-
-
-@dataclass(frozen=True)
-class Words:
-    """A token for each word."""
-
-    special: int = 2
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        return [match.span() for match in re.finditer(r"\S+", text)]
+from tests.support.word_tokenizer import Words
 
 
 def written(*blocks: tuple[str, str], kind: str = "page") -> Document:
