@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-COLUMNS: Final = ("channel", "file", "bucket", "reason", "change", "items")
+COLUMNS: Final = ("channel", "file", "bucket", "reason", "change", "items", "documents")
 # What makes a spreadsheet compute a cell instead of showing it, in both widths that keyboards have:
 # https://owasp.org/www-community/attacks/CSV_Injection
 TRIGGERS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

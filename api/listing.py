@@ -65,8 +65,12 @@ def _refused_lines(files: Sequence[Row]) -> list[str]:
     if not files:
         return []
     more = [f"… and {len(files) - SHOWN} more: use --csv"] if len(files) > SHOWN else []
-    refused = [(row["file"], row["reason"]) for row in files[:SHOWN]]
-    return ["", columns(("REFUSED", "WHY"), refused), *more]
+    refused = [(row["file"], row["reason"], _still_there(row["documents"])) for row in files[:SHOWN]]
+    return ["", columns(("REFUSED", "WHY", "ANSWERED FROM"), refused), *more]
+
+
+def _still_there(documents: int) -> str:
+    return f"its earlier state ({documents})" if documents else NOTHING
 
 
 def problems_text(run: Row) -> str:

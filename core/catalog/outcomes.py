@@ -1,8 +1,10 @@
 """What became of each file that a run looked at, for sources that are read file by file."""
 
+from collections import Counter
+from collections.abc import Container, Iterator
 from typing import Any
 
-from sqlalchemy import and_, case, exists, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, or_, select
 
 from core import tables as t
 from core.database import Session
@@ -16,6 +18,7 @@ def of_files(session: Session, run_id: str) -> list[dict[str, Any]]:
 
     `bucket`, `reason` and `items` are those of its line in the ledger: no bucket for what is gone, no item for what
     could not even be counted. `change` is added, changed, removed or unchanged, empty for what reached no document.
+    `documents` is how many documents it is about: of what failed, those of earlier runs that still stand unchanged.
     """
     r, s = t.run.c, t.source.c
     if session.execute(select(s.kind).join(t.run, r.source_id == s.id).where(r.id == run_id)).scalar() != OF_FILES:
@@ -26,6 +29,7 @@ def of_files(session: Session, run_id: str) -> list[dict[str, Any]]:
     rows += [_shape(name, change="removed") for name, work in works.items() if _is_gone(work) and name not in named]
     letters = {name: code for name, code in _refused(session, run_id).items() if name not in named}
     rows += [_shape(name, bucket="failed", reason=code) for name, code in letters.items()]
+    _tell_what_stands(session, run_id, rows)
     return sorted(rows, key=lambda row: (row["file"], row["bucket"]))
 
 
@@ -62,6 +66,37 @@ def _refused(session: Session, run_id: str) -> dict[str, str]:
     return {row[0]: row[1] for row in session.execute(found)}
 
 
+def _tell_what_stands(session: Session, run_id: str, rows: list[dict[str, Any]]) -> None:
+    """Nothing new was read of what failed, so its former documents are still answered from: say how many."""
+    failed = {row["file"]: row for row in rows if row["bucket"] == "failed" and not row["change"]}
+    if not failed:
+        return
+    told = {row["file"] for row in rows if row["bucket"] != "failed" or row["change"]}
+    places = (_place_of(name, failed) for name in _standing(session, run_id) if name not in told)
+    for place, count in Counter(filter(None, places)).items():
+        failed[place] |= {"change": "unchanged", "documents": count}
+
+
+def _standing(session: Session, run_id: str) -> Iterator[str]:
+    """The external ids of live documents of its source that were there when the run ended."""
+    r, d, v = t.run.c, t.document.c, t.version.c
+    then: ColumnElement[bool] = or_(r.finished_at.is_(None), v.recorded_at <= r.finished_at)
+    there = exists().where(v.document_id == d.id, then).correlate(t.document, t.run)
+    live = (
+        select(d.external_id).join(t.run, r.source_id == d.source_id).where(r.id == run_id, d.version_id.is_not(None))
+    )
+    return (row[0] for row in session.execute(live.where(there)))
+
+
+def _place_of(name: str, places: Container[str]) -> str:
+    """The narrowest of the places that a document lies in: itself, its file or a folder; empty if none."""
+    if name in places:
+        return name
+    ends = [place for place, sign in enumerate(name) if sign in "#/"]
+    around = (name[:end] if name[end] == "#" else name[: end + 1] for end in reversed(ends))
+    return next((place for place in around if place in places), "")
+
+
 def _is_gone(work: Work) -> bool:
     return work[0] == "removed" and work[1] in ("pending", "running", "committed")
 
@@ -74,4 +109,6 @@ def _row(name: str, bucket: str, reason: str, items: int, work: Work | None) -> 
 
 
 def _shape(name: str, *, bucket: str = "", reason: str = "", change: str = "", items: int = 0) -> dict[str, Any]:
-    return {"file": name, "bucket": bucket, "reason": reason, "change": change, "items": items}
+    documents = int(bucket == "indexed" and change != "")
+    row = {"file": name, "bucket": bucket, "reason": reason, "change": change}
+    return row | {"items": items, "documents": documents}

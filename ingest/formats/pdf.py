@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
@@ -13,7 +13,7 @@ from pypdfium2 import raw as pdfium
 
 from core.words import Instant
 from ingest.formats.dates import instant_at
-from ingest.formats.layout import Line, Part, paragraphs, running_lines, sentences_whole
+from ingest.formats.layout import HYPHEN, Line, paragraphs, running_lines, sentences_whole
 from ingest.formats.outline import MAX_CHARACTERS, Outline
 from ingest.formats.parsed import (
     DocumentTooLargeError,
@@ -30,7 +30,8 @@ TITLE_CHARACTERS = 200
 HEADING_CHARACTERS = 120
 LARGER = 1.15  # than the body's letters: a heading
 LEVELS = 6
-HYPHEN = "\ufffe"  # what PDFium makes of a hyphen at the end of a line, together with the end of the line
+LINE_END = re.compile(f"\r\n|(?<={HYPHEN})")  # PDFium makes HYPHEN of a hyphen together with the end of its line
+CUT_WORD = re.compile(rf"(?<![\w-])[\w-]*+{HYPHEN}[\w{HYPHEN}-]*")
 NO_TITLE = re.compile(
     r"untitled.*|.*\.(?:docx?|pptx?|xlsx?|pdf|indd|rtf|odt|tex)|(?:slide|document) ?\d*", re.IGNORECASE
 )
@@ -53,12 +54,14 @@ def parse(raw: bytes, name: str) -> list[Parsed]:  # noqa: ARG001 - every parser
         if error.err_code == pdfium.FPDF_ERR_PASSWORD:
             raise EncryptedDocumentError("The PDF opens with a password only.", hint="Save it without one.") from error
         raise UnreadableDocumentError("It is no whole PDF.", hint="Open the file and save it anew.") from error
+    dropped = running_lines(pages)
+    pages = [[line for place, line in enumerate(page) if (n, place) not in dropped] for n, page in enumerate(pages)]
     if not any(pages):
         raise NoTextError(
             "The PDF holds no text, only pictures of it.", hint="Recognise its letters (OCR) and save it."
         )
     outline = Outline(title=_title(properties.get("Title", "")))
-    _read(_hyphens_undone(pages), bookmarks, outline)
+    _read(pages, bookmarks, outline)
     author = one_line(properties.get("Author", ""), TITLE_CHARACTERS)
     return [
         Parsed(
@@ -92,15 +95,16 @@ def _pages(document: pypdfium2.PdfDocument) -> Pages:
 
 def _lines(page: pypdfium2.PdfTextPage) -> Iterator[Line]:
     """The lines of a page in PDFium's order, which is that of its columns as a rule."""
-    at, last = 0, page.count_chars() - 1
-    for whole in page.get_text_range().split("\r\n"):
-        text = whole.strip()
-        start = at + len(whole) - len(whole.lstrip())
-        if text:
+    text, at, last = page.get_text_range(), 0, page.count_chars() - 1
+    for end, following in [*(found.span() for found in LINE_END.finditer(text)), (len(text), len(text))]:
+        whole = text[at:end]
+        shown = whole.strip()
+        if shown:
+            start = at + len(whole) - len(whole.lstrip())
             left, bottom, _, top = page.get_charbox(_index(page, start, last), loose=True)
             right = page.get_charbox(_index(page, at + len(whole.rstrip()) - 1, last), loose=True)[2]
-            yield Line(text, left, right, bottom, top)
-        at += len(whole) + 2
+            yield Line(shown, left, right, bottom, top)
+        at = following
 
 
 def _index(page: pypdfium2.PdfTextPage, place: int, last: int) -> int:
@@ -145,53 +149,43 @@ def _instant(text: str) -> Instant | None:
         return None
 
 
-def _hyphens_undone(pages: Pages) -> Pages:
-    """A word that was cut at the end of a line is whole again, its own hyphen kept where the document writes it."""
-    broken = {word for page in pages for line in page if HYPHEN in line.text for word in _cut_words(line.text)}
-    if not broken:
-        return pages
+def _hyphens_undone(pages: Pages) -> Callable[[str], str]:
+    """Makes a word that was cut at the end of a line whole, its own hyphen kept where the document writes it."""
     known = {word for page in pages for line in page for word in re.findall(r"[\w-]+", line.text.lower())}
-    mended = {word: _mended(word, known) for word in broken}
 
-    def whole(line: Line) -> Line:
-        if HYPHEN not in line.text:
-            return line
-        text = re.sub(rf"[\w-]*{HYPHEN}[\w{HYPHEN}-]*", lambda match: mended.get(match[0], match[0]), line.text)
-        return line._replace(text=text.replace(HYPHEN, "-"))
+    def undone(text: str) -> str:
+        return CUT_WORD.sub(lambda match: _mended(match[0], known), text) if HYPHEN in text else text
 
-    return [[whole(line) for line in page] for page in pages]
-
-
-def _cut_words(text: str) -> list[str]:
-    return re.findall(rf"[\w-]*{HYPHEN}[\w{HYPHEN}-]*", text)
+    return undone
 
 
 def _mended(word: str, known: set[str]) -> str:
     kept, joined = word.replace(HYPHEN, "-"), word.replace(HYPHEN, "")
-    if kept.lower() in known:
-        return kept
     behind = word.rpartition(HYPHEN)[2]
+    if not behind or kept.lower() in known:
+        return kept
     return joined if joined.lower() in known or behind[:1].islower() else kept
 
 
 def _read(pages: Pages, bookmarks: dict[tuple[int, str], int], outline: Outline) -> None:
-    dropped = running_lines(pages)
     body = _body(pages)
     pitch = _pitch(pages)
     levels = _levels(pages, bookmarks, body)
+    whole = _hyphens_undone(pages)
     if all((0, line) in levels for line in pages[0]):  # a cover
-        outline.title = outline.title or one_line(" ".join(line.text for line in pages[0]), TITLE_CHARACTERS)
+        cover = " ".join(part.text for part in paragraphs(pages[0], [1] * len(pages[0]), pitch))
+        outline.title = outline.title or one_line(whole(cover), TITLE_CHARACTERS)
         pages = [[], *pages[1:]]
-    read: list[list[Part]] = []
-    for number, page in enumerate(pages):
-        lines = [line for place, line in enumerate(page) if (number, place) not in dropped]
-        read.append(list(paragraphs(lines, [levels.get((number, line), 0) for line in lines], pitch)))
+    read = [
+        list(paragraphs(page, [levels.get((number, line), 0) for line in page], pitch))
+        for number, page in enumerate(pages)
+    ]
     for number, parts in enumerate(sentences_whole(read)):
         for part in parts:
             if part.level:
-                outline.open(part.level, one_line(part.text, 2 * HEADING_CHARACTERS), f"page={number + 1}")
+                outline.open(part.level, one_line(whole(part.text), 2 * HEADING_CHARACTERS), f"page={number + 1}")
             else:
-                outline.add(clean(part.text), f"page={number + 1}")
+                outline.add(clean(whole(part.text)), f"page={number + 1}")
 
 
 def _body(pages: Pages) -> float:

@@ -56,12 +56,13 @@ class Files:
         self._now = now
 
     def fingerprint(self) -> str:
-        """SHA-256 over names and bytes of every file that would be read, and over what shapes the result."""
+        """SHA-256 over every name, the bytes of every file that would be read, and what shapes the result."""
         limits = self._settings.model_dump(include={"max_file_bytes", "parse_seconds", "parse_memory_mb"})
         with self._opened() as archive:
             names = archive.names()
             known = _sidecars(names) | {name for name in names if format_of(name)}
-            troubles = [archive.unreadable(), archive.repeated()]
+            # What is left out has a line in the ledger too.
+            troubles = [names, archive.unreadable(), archive.repeated()]
             shape = json.dumps([self._audience, limits, self._options.as_json(), troubles, VERSION, SUFFIXES])
             return digest_of(self.kind, sha_of_entries(archive, sorted(filter(self._takes, known))), shape)
 

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from ingest.errors import EmptySourceError
 from tests.support.installation import installation, live_texts
 from tests.support.slack_export import ExportBuilder
 from threadwise.runtime import Threadwise
@@ -107,3 +110,14 @@ def test_channels_that_were_left_out_stay_out_until_an_empty_list_brings_them_ba
         assert (report.added, report.removed) == (2, 0)
         assert "My cat" in said(threadwise)
         assert threadwise.ingest(newer, name="acme").removed == 0
+
+
+def test_a_period_does_not_let_a_pattern_take_everything_away(tmp_path: Path, database_url: str) -> None:
+    with installation(tmp_path / "data", database_url)[0] as threadwise:
+        part = january().zipped(tmp_path / "january.zip")
+        threadwise.ingest(part, name="acme", options=JANUARY)
+        before = said(threadwise)
+        with pytest.raises(EmptySourceError):
+            threadwise.ingest(part, name="acme", options=JANUARY | {"include": ["nothing"]})
+        assert said(threadwise) == before
+        assert "canteen" in before

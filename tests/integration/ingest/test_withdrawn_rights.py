@@ -133,15 +133,6 @@ def test_a_refused_pattern_changes_nobodys_rights_and_is_not_remembered(tmp_path
         assert readers(threadwise, "leave.md") == {"board"}
 
 
-def test_a_period_does_not_let_a_pattern_take_everything_away(tmp_path: Path) -> None:
-    with installation(tmp_path / "data")[0] as threadwise:
-        docs = write_pages(tmp_path / "docs", PAGES)
-        threadwise.ingest(docs, name="docs")
-        with pytest.raises(EmptySourceError):
-            threadwise.ingest(docs, name="docs", options={"period": "2024-02-01..2024-02-28", "include": ["nothing"]})
-        assert readers(threadwise, "leave.md") == {"everyone"}
-
-
 def test_personal_data_that_must_not_be_there_goes_even_where_nothing_else_is(tmp_path: Path) -> None:
     with installation(tmp_path / "data")[0] as threadwise:
         docs = write_pages(tmp_path / "docs", {"a.md": "# A\n\nWrite to jo.smith@example.org for a key."})

@@ -1,6 +1,10 @@
 """What a run says of each file that it looked at."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.support.installation import PoisonError, installation
 from threadwise.runtime import Threadwise
@@ -23,6 +27,7 @@ def brought(threadwise: Threadwise, folder: Path) -> Told:
     report = threadwise.ingest(folder, name="docs", options={"exclude": ["drafts"]})
     ledger = threadwise.runs.ledger(report.run_id)
     files = ledger["files"]
+    assert report.unchanged == sum(row["documents"] for row in files if row["change"] == "unchanged")
     assert sum(row["items"] for row in files) == sum(line["items"] for line in ledger["lines"])
     assert len({row["file"] for row in files}) == len(files)
     return {row["file"]: (row["bucket"], row["reason"], row["change"]) for row in files}
@@ -32,6 +37,18 @@ def refuse_poison(text: str) -> None:
     """An embedder that dies of one page."""
     if "poison" in text:
         raise PoisonError("No.")
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, forbidden: Path) -> None:
+    """Let nobody list this folder; permissions would not stop the superuser."""
+    scandir = os.scandir
+
+    def guarded(place: str) -> Iterator[os.DirEntry[str]]:
+        if Path(place) == forbidden:
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", guarded)
 
 
 def test_the_ledger_says_of_each_file_what_became_of_it(tmp_path: Path) -> None:
@@ -72,3 +89,64 @@ def test_the_ledger_says_of_each_file_what_became_of_it(tmp_path: Path) -> None:
         again = rest | {"leave.md": ("indexed", "page", "unchanged")}
         assert brought(threadwise, folder) == again
         assert brought(threadwise, folder) == again, "of a source that is as it was the run before it tells"
+
+
+def test_names_that_patterns_leave_out_are_those_that_lie_there_now(tmp_path: Path) -> None:
+    folder, other = tmp_path / "docs", tmp_path / "others"
+    for place, names in ((folder, ("a.md", "drafts/b.md")), (other, ("a.md", "drafts/d.md"))):
+        (place / "drafts").mkdir(parents=True)
+        for name in names:
+            (place / name).write_text("# Page\n\nSome words.\n")
+    threadwise, _ = installation(tmp_path / "data")
+    with threadwise:
+        assert set(brought(threadwise, folder)) == {"a.md", "drafts/b.md"}
+        (folder / "drafts/b.md").rename(folder / "drafts/c.md")
+        assert set(brought(threadwise, folder)) == {"a.md", "drafts/c.md"}
+        assert set(brought(threadwise, other)) == {"a.md", "drafts/d.md"}
+
+
+def test_a_file_that_is_broken_now_says_how_many_former_documents_still_stand(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "faq.csv").write_text("id,question,answer\n1,Who?,Me.\n2,When?,Now.\n")
+    for name in ("page.md", "snake.md", "other.md"):
+        (folder / name).write_text("# Page\n\nSome words.\n")
+    threadwise, _ = installation(tmp_path / "data", before=refuse_poison)
+    with threadwise:
+        brought(threadwise, folder)
+        for name in ("faq.csv", "page.md", "new.md"):
+            (folder / name).write_bytes(b"\xff\xfe\xfa")
+        (folder / "snake.md").write_text("# Snake\n\nIts poison.\n")
+        report = threadwise.ingest(folder, name="docs")
+        rows = threadwise.runs.ledger(report.run_id)["files"]
+        told = {row["file"]: (row["bucket"], row["change"], row["documents"]) for row in rows}
+        assert told == {
+            "faq.csv": ("failed", "unchanged", 2),
+            "new.md": ("failed", "", 0),
+            "other.md": ("indexed", "unchanged", 1),
+            "page.md": ("failed", "unchanged", 1),
+            "snake.md": ("failed", "unchanged", 1),
+        }
+        (folder / "new.md").write_text("# New\n\nMended.\n")
+        (folder / "page.md").unlink()
+        threadwise.ingest(folder, name="docs")
+        later = {row["file"]: row["change"] for row in threadwise.runs.ledger(report.run_id)["files"]}
+        assert later["new.md"] == "", "what was added since did not stand then"
+        assert later["page.md"] == "", "what is gone since does not stand any more"
+
+
+def test_documents_below_a_folder_that_cannot_be_listed_stand_in_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "docs"
+    (folder / "hr" / "rules").mkdir(parents=True)
+    for name in ("a.md", "hr/b.md", "hr/rules/c.md"):
+        (folder / name).write_text("# Page\n\nSome words.\n")
+    threadwise, _ = installation(tmp_path / "data")
+    with threadwise:
+        brought(threadwise, folder)
+        forbid(monkeypatch, folder / "hr")
+        report = threadwise.ingest(folder, name="docs")
+        rows = threadwise.runs.ledger(report.run_id)["files"]
+    told = {row["file"]: (row["bucket"], row["change"], row["documents"]) for row in rows}
+    assert told == {"a.md": ("indexed", "unchanged", 1), "hr/": ("failed", "unchanged", 2)}

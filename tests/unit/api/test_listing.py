@@ -109,11 +109,15 @@ def test_a_name_cannot_pretend_to_be_another_row_or_steer_the_terminal() -> None
 
 def test_a_ledger_names_the_first_files_that_were_refused_and_how_many_more_there_are() -> None:
     lines = [{"channel": "", "bucket": "failed", "reason": "no_text", "items": 32}]
-    refused = [{"file": f"{number:02}.pdf", "bucket": "failed", "reason": "no_text"} for number in range(32)]
-    fine = {"file": "fine.md", "bucket": "indexed", "reason": "page"}
+    refused = [
+        {"file": f"{number:02}.pdf", "bucket": "failed", "reason": "no_text", "documents": number % 2}
+        for number in range(32)
+    ]
+    fine = {"file": "fine.md", "bucket": "indexed", "reason": "page", "documents": 1}
     shown = listing.ledger_text({"lines": lines, "files": [fine, *refused], "quality": []}).splitlines()
     assert shown[-1] == "… and 12 more: use --csv"
-    assert shown[-2].split() == ["19.pdf", "no_text"]
+    assert shown[-2].split() == ["19.pdf", "no_text", "its", "earlier", "state", "(1)"]
+    assert shown[-3].split() == ["18.pdf", "no_text", listing.NOTHING]
     assert not [line for line in shown if "fine.md" in line]
     assert "REFUSED" not in listing.ledger_text({"lines": lines, "files": [fine], "quality": []})
     assert "REFUSED" not in listing.ledger_text({"lines": lines, "quality": []})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.formats.layout import Line, Part, paragraphs, running_lines, sentences_whole
+from ingest.formats.layout import HYPHEN, Line, Part, paragraphs, running_lines, sentences_whole
 from ingest.formats.parsed import (
     DocumentTooLargeError,
     EncryptedDocumentError,
@@ -24,6 +24,10 @@ SECOND = "more of them later on."
 def read(*pages: list[Placed], bookmarks: tuple[tuple[str, int], ...] = (), **properties: str) -> Parsed:
     (found,) = parse(pdf(pages, properties=properties, bookmarks=bookmarks), "a.pdf")
     return found
+
+
+def numbered(number: int) -> Placed:
+    return (str(number), 10, 300, 40)
 
 
 def shown(found: Parsed) -> list[tuple[str, tuple[str, ...], str]]:
@@ -57,6 +61,86 @@ def test_a_sentence_that_a_page_cuts_stands_as_a_whole_where_it_begins() -> None
 def test_what_is_no_rest_of_a_sentence_stays_on_its_page(above: str, below: str) -> None:
     pages = [[Part(above, 0)], [Part(below, 0)]]
     assert sentences_whole(pages) == pages
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("The bonus of each of the watchmen amounts to", "3400 crowns."),
+        ("We keep this list together with the", "Director."),
+        ("The list is with Ms.", "Ottoline."),
+        ("It is kept by", "her (and by Dr. Able, too)."),
+        ("Ask in room No.", "12 for it."),
+    ],
+)
+def test_a_sentence_goes_on_over_the_page_after_a_word_that_ends_none(above: str, below: str) -> None:
+    rest = Part("More.", 0)
+    assert sentences_whole([[Part(above, 0)], [Part(f"{below} More.", 0)]]) == [[Part(f"{above} {below}", 0)], [rest]]
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("Who we are", "People."),
+        ("The number of all of the keys to", "12"),
+        ("You have to bring all of the", "1. keys"),
+        ("Nobody wants this one. No.", "Nobody."),
+        ("All that anybody has told us of", "Nothing. " + "a" * 500),
+        ("It did not go on for", "N" * 500),
+    ],
+)
+def test_what_begins_in_no_small_letter_is_seldom_the_rest_of_a_sentence(above: str, below: str) -> None:
+    pages = [[Part(above, 0)], [Part(below, 0), Part("More.", 0)]]
+    assert sentences_whole(pages) == pages
+
+
+def test_a_page_with_nothing_but_its_number_is_an_empty_one() -> None:
+    texts: tuple[list[str], ...] = (["Everybody must not"], [], ["take keys. Nor", "doors."], ["One more."])
+    found = read(*[[*lines(*page), numbered(number)] for number, page in enumerate(texts, start=1)])
+    assert shown(found) == [
+        ("page=1", (), "Everybody must not take keys."),
+        ("page=3", (), "Nor doors."),
+        ("page=4", (), "One more."),
+    ]
+
+
+def test_two_pages_are_enough_to_know_their_own_numbers() -> None:
+    found = read([*lines("Bring the"), numbered(1)], [*lines("keys. Nor", "doors."), numbered(2)])
+    assert [block.text for block in found.blocks] == ["Bring the keys.", "Nor doors."]
+
+
+@pytest.mark.parametrize("first", [1, 12])
+def test_a_file_of_page_numbers_holds_no_text(first: int) -> None:
+    with pytest.raises(NoTextError):
+        parse(pdf([[numbered(first + page)] for page in range(3)]), "a.pdf")
+
+
+def test_numbers_that_do_not_count_along_are_what_the_page_says() -> None:
+    found = read(*[[*lines(f"Rooms of {name}"), numbered(rooms)] for name, rooms in (("A", 4), ("B", 7), ("C", 3))])
+    assert [block.text for block in found.blocks] == ["Rooms of A", "4", "Rooms of B", "7", "Rooms of C", "3"]
+    assert [block.text for block in read([numbered(4)], [numbered(4)], [numbered(4)]).blocks] == ["4"] * 3
+
+
+@pytest.mark.parametrize("footer", [True, False])
+@pytest.mark.parametrize(
+    ("cut", "below", "whole"),
+    [
+        ("the recep-", "tionist there. More", "the receptionist there."),
+        ("no name-", "brand. A name-brand one", "no name-brand."),
+        ("the recep-", "Nobody. More", "the recep-"),
+    ],
+)
+def test_a_word_that_a_page_cuts_is_whole_again(*, cut: str, below: str, whole: str, footer: bool) -> None:
+    pages = [lines("Ask for", cut), lines(below, "of it."), lines("More.")]
+    found = read(*[[*page, numbered(n)] if footer else page for n, page in enumerate(pages, start=1)])
+    assert found.blocks[0].text == f"Ask for {whole}"
+
+
+def test_a_paragraph_goes_on_after_a_word_that_was_cut() -> None:
+    found = read(lines("Everybody here may ask the recep-", "tionist, who will", "be glad to help."))
+    assert [block.text for block in found.blocks] == [
+        "Everybody here may ask the receptionist, who will be glad to help."
+    ]
 
 
 def test_headings_carry_no_sentence_on() -> None:
@@ -203,16 +287,24 @@ def test_no_line_of_a_page_is_lost_or_comes_twice(page: list[tuple[str, tuple[in
     assert " ".join(part.text for part in parts) == " ".join(line.text for line in written)
 
 
-@given(st.lists(st.lists(st.builds(Part, TEXTS, st.integers(0, 1)), max_size=4), max_size=6))
-def test_making_sentences_whole_loses_no_word(pages: list[list[Part]]) -> None:
-    def words(shown: list[list[Part]]) -> list[str]:
-        return [word for page in shown for part in page for word in part.text.split()]
+SAID = st.lists(st.sampled_from(["to", "it", "It", "end.", "Ms.", "No.", "12", "cut-", "(on)", "-"]), min_size=1).map(
+    " ".join
+)
 
-    assert words(sentences_whole(pages)) == words(pages)
+
+@given(st.lists(st.lists(st.builds(Part, SAID, st.integers(0, 1)), max_size=4), max_size=6))
+def test_making_sentences_whole_loses_and_moves_no_word_and_empties_no_page(pages: list[list[Part]]) -> None:
+    def letters(shown: list[list[Part]]) -> str:
+        written = "".join(part.text for page in shown for part in page)
+        return written.replace(" ", "").replace(HYPHEN, "-")
+
+    whole = sentences_whole(pages)
+    assert letters(whole) == letters(pages)
+    assert [bool(page) for page in whole] == [bool(page) for page in pages]
 
 
 @given(st.lists(st.lists(TEXTS, max_size=8), max_size=6))
-def test_dropping_what_runs_through_a_document_empties_no_page(texts: list[list[str]]) -> None:
+def test_dropping_what_runs_through_a_document_empties_no_page_of_words(texts: list[list[str]]) -> None:
     pages = [[Line(text, 0, 9, 100 - number, 110 - number) for number, text in enumerate(page)] for page in texts]
     dropped = running_lines(pages)
     for number, page in enumerate(pages):
