@@ -20,6 +20,7 @@ class Parsed:
     valid_from: Instant | None = None  # the effective date that it declares itself
     modified: Instant | None = None  # when the file says it was last changed: used where nothing better is known
     trouble: str = ""  # the code of why this part could not be read, where the rest of the file could
+    reason: str = ""  # the trouble in words, without any of the file
     context: str = ""  # a line in front of every chunk: a category, a section
 
 

@@ -133,7 +133,8 @@ class Files:
     def _item(self, name: str, parsed: Parsed, said: Sidecar) -> Item:
         external_id = f"{name}#{parsed.part}" if parsed.part else name
         if parsed.trouble:
-            entry, reason = Entry("", external_id, "failed", parsed.trouble), "This part of the file cannot be read."
+            entry = Entry("", external_id, "failed", parsed.trouble)
+            reason = parsed.reason or "This part of the file cannot be read."
             return Refused(external_id, parsed.trouble, reason, (entry,), doubts=external_id)
         if not parsed.blocks:
             return Skipped((Entry("", external_id, "filtered", "empty"),))
