@@ -33,11 +33,15 @@ A leased bike may cost at most 4,000 pounds.
 Helmets are lent by the janitor on the ground floor.
 """
 
+RULES = """<html><body><h1>Rules</h1>
+<h2 id="über uns">The sauna</h2><p>The sauna is heated on Fridays by the porter.</p>
+<h2>Parking</h2><p>The visitors park behind the mill.</p></body></html>"""
+
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Threadwise]:
     folder = tmp_path_factory.mktemp("places")
-    (write_pages(folder / "docs", {"bikes.md": BIKES}) / "guide.pdf").write_bytes(GUIDE)
+    (write_pages(folder / "docs", {"bikes.md": BIKES, "rules.html": RULES}) / "guide.pdf").write_bytes(GUIDE)
     with Threadwise(Settings(data_dir=folder / "data", llm=LlmSettings(kind="none"))) as threadwise:
         threadwise.ingest(folder / "docs", name="docs")
         yield threadwise
@@ -56,6 +60,7 @@ def first_citation(threadwise: Threadwise, question: str) -> Citation:
         ("When is the alarm code of the warehouse changed?", "The alarm code of the warehouse", "guide.pdf#page=2"),
         ("What may a leased bike cost at most?", "A leased bike may cost at most 4,000 pounds.", "bikes.md#price"),
         ("Who lends helmets?", "Helmets are lent by the janitor", "bikes.md#helmets"),
+        ("When is the sauna heated?", "The sauna is heated on Fridays", "rules.html#%C3%BCber%20uns"),
     ],
 )
 def test_a_citation_leads_to_the_page_or_heading_of_its_quote(

@@ -315,10 +315,9 @@ def test_a_page_that_is_struck_as_a_whole_has_no_chunk() -> None:
     assert chunks_of(page, ChunkLimits(64)) == []
 
 
-@pytest.mark.parametrize(
-    "line", ["Total" + " " * 2000 + "12.", "Name:" + " " * 900 + "Unit:" + " " * 900 + "Date.", "?" * 20_000 + "x"]
-)
-def test_a_line_full_of_spaces_or_marks_costs_no_more_than_another(line: str) -> None:
-    page = document(*(f"{words(9, name)}\n{line}" for name in "abc"))
+@pytest.mark.parametrize("line", ["Total" + " " * 60 + "12.", "Name:" + " " * 40 + "Unit:" + " " * 40 + "Date."])
+def test_a_line_full_of_spaces_is_cut_as_soon_as_another(line: str) -> None:
+    """A pattern that tries every way to share out the spaces would not end."""
+    page = document(*(f"{words(2, name)}\n{line}" for name in "abcdef"))
     bare = replace(page, blocks=tuple(replace(block, speaker="") for block in page.blocks))
-    assert all(f"{name}0" in "".join(chunk.text for chunk in chunks_of(bare)) for name in "abc")
+    assert [chunk.text.split()[0] for chunk in chunks_of(bare)] == ["a0", "c0", "e0"]

@@ -241,3 +241,7 @@ def test_as_much_as_is_allowed_is_taken() -> None:
 
 def test_a_pattern_of_many_stars_is_answered_at_once() -> None:
     assert SourceOptions(exclude=("*a" * 60 + "*b",)).takes("a" * 4_000)
+
+
+def test_the_written_form_of_norwegian_that_detectors_do_not_tell_apart_leads_to_norwegian() -> None:
+    assert meant_by("nb-NO") == "no"

@@ -1,7 +1,6 @@
 """A live workspace becomes a folder that reads like Slack's own export of it, and stays up to date."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from tests.support.slack_pulled import (
     export_of,
     files_in,
     messages_in,
-    populate,
     pull,
     rights_in,
     texts_in,
@@ -33,23 +31,6 @@ from tests.support.slack_workspace import Message
 
 pytestmark = pytest.mark.no_database
 HISTORY, REPLIES = "conversations.history", "conversations.replies"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def slack(clock: Clock) -> Iterator[SlackServer]:
-    with SlackServer(clock=clock) as server:
-        populate(server, clock)
-        yield server
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "acme"
 
 
 def test_a_pulled_folder_gives_the_documents_and_rights_of_an_export(

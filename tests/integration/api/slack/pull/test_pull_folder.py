@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,32 +22,14 @@ from tests.support.slack_pulled import (
     export_of,
     files_in,
     messages_in,
-    populate,
     pull,
     texts_in,
 )
 from tests.support.slack_server import SlackServer
 
 pytestmark = pytest.mark.no_database
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 HISTORY = "conversations.history"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def slack(clock: Clock) -> Iterator[SlackServer]:
-    with SlackServer(clock=clock) as server:
-        populate(server, clock)
-        yield server
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "acme"
 
 
 def test_a_renamed_channel_has_its_messages_once(slack: SlackServer, folder: Path) -> None:
